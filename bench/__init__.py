@@ -1,0 +1,1 @@
+"""The benchmark: the product beside the least that could answer the same."""

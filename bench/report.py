@@ -1,0 +1,82 @@
+"""docs/performance.md: the figures as tables, and the statements of the floors."""
+
+import platform
+import statistics
+from collections.abc import Sequence
+from datetime import date
+from importlib.metadata import version
+
+from bench.measure import GROWTH, MEGABYTES, PAGES, RATIO, TIMES, Figures, Result
+
+LARGE = "100,000"
+HEAD = """# How fast the pages are
+
+Written by `make bench` on {day}: Python {python}, Flask {flask}, SQLAlchemy {sqlalchemy}, {databases}.
+
+The product under gunicorn with two sync workers, beside its floor: a bare Flask view under the same gunicorn on the same
+database, which sends by the bare driver only the statements that bring the page's rows (for writes: the same durable rows in
+one transaction), fills one plain template and knows no log-in. One client, a connection for each request, {times} requests
+each, in turn: product and floor at 1,000 messages, product and floor at 100,000, and again. Both answers were checked for the
+same rows, and what was written was found again by its readers.
+
+The times in milliseconds are those of one machine; the ratios are what holds elsewhere. Each page may take {ratio:g} times its
+floor, and {growth:g} times as long at 100,000 messages as at 1,000; a worker may have {megabytes} MB after 1,000 requests.
+"""
+
+
+def written(results: Sequence[Result], day: date) -> str:
+    """The whole file."""
+    parts = [
+        HEAD.format(
+            day=f"{day:%Y-%m-%d}",
+            python=platform.python_version(),
+            flask=version("flask"),
+            sqlalchemy=version("sqlalchemy"),
+            databases=" and ".join(result.version for result in results),
+            times=TIMES,
+            ratio=RATIO,
+            growth=GROWTH,
+            megabytes=MEGABYTES,
+        )
+    ]
+    parts += [_tables(result) for result in results]
+    parts.append("## What the floors send\n")
+    parts += [_statements(result) for result in results]
+    return "\n".join(parts)
+
+
+def _tables(result: Result) -> str:
+    lines = [
+        f"## {result.version}\n",
+        "| page | messages | median | p95 | floor: median | p95 | ratio | growth | reads, writes |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for page in PAGES:
+        small, large = result.figures[page.name]
+        reads, writes = result.statements[page.name]
+        lines.append(f"| {page.name} | 1,000 | {_times(small)} | | |")
+        lines.append(f"| | {LARGE} | {_times(large)} | {_marked(result.growth(page.name), GROWTH)} | {reads}, {writes} |")
+    lines.append(f"\nThe largest worker after its requests: {result.megabytes:.0f} MB.\n")
+    if result.problems:
+        lines += ["Over its number or wrong:\n", *(f"- {problem}" for problem in result.problems), ""]
+    return "\n".join(lines)
+
+
+def _times(figures: Figures) -> str:
+    cells = [f"{1000 * value:.1f}" for one in (figures.product, figures.floor) for value in (statistics.median(one), _p95(one))]
+    return " | ".join([*cells, _marked(figures.ratio, RATIO)])
+
+
+def _p95(seconds: list[float]) -> float:
+    return statistics.quantiles(seconds, n=20)[-1]
+
+
+def _marked(value: float, most: float) -> str:
+    return f"**{value:.2f}**" if value > most else f"{value:.2f}"
+
+
+def _statements(result: Result) -> str:
+    lines = []
+    for page, statements in result.sql.items():
+        lines += [f"### {page}, {result.version}\n", "```sql", *(" ".join(one.split()) + ";" for one in statements), "```\n"]
+    return "\n".join(lines)

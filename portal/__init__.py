@@ -1,0 +1,20 @@
+"""The patient's side."""
+
+from typing import Any
+
+from flask import Blueprint
+
+from practice.threads import is_new_for_patient
+from web.answers import is_htmx, notice
+from web.gate import PATIENT, guard
+
+blueprint = Blueprint("portal", __name__, url_prefix=None)
+guard(blueprint, PATIENT)
+
+
+@blueprint.context_processor
+def shared() -> dict[str, Any]:
+    return {"notice": notice(), "is_new": is_new_for_patient, "is_htmx": is_htmx()}
+
+
+from portal import appointments, home, messages, records, results  # noqa: E402, F401

@@ -1,0 +1,86 @@
+"""The audit trail: sealed by the worker into one chain, so that a row changed or removed by hand is named by `verify`."""
+
+import hashlib
+import json
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from practice.db import Actor, Audit, Model, db, transaction
+
+BATCH = 1000
+
+
+class AuditSeal(Model):
+    """Position n of the chain: which audit row stands there, and the hash of the previous hash and that row."""
+
+    __tablename__ = "audit_seal"
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    audit_id: Mapped[int] = mapped_column(sa.ForeignKey("audit.id"), unique=True)
+    hash: Mapped[str] = mapped_column(sa.String(64))
+
+
+COLUMNS = [column for column in Audit.__table__.columns if column.name != "id"]
+
+
+def chain(previous: str, row: dict[str, Any]) -> str:
+    """The hash of the row (its columns by name, without the id) after the hash before it."""
+    text = json.dumps(row, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(f"{previous}\n{text}".encode()).hexdigest()
+
+
+def seal(session: Session) -> int:
+    """Seals up to 1,000 rows that are visible and unsealed. Not `id > last`: sequences commit out of order. Answers how many."""
+    last = session.execute(sa.select(AuditSeal.position, AuditSeal.hash).order_by(AuditSeal.position.desc()).limit(1)).first()
+    position, previous = last or (0, "")
+    rows = session.execute(
+        sa.select(Audit.id, *COLUMNS)
+        .outerjoin(AuditSeal, AuditSeal.audit_id == Audit.id)
+        .where(AuditSeal.audit_id.is_(None), Audit.id > _sealed_up_to(session))
+        .order_by(Audit.id)
+        .limit(BATCH)
+    ).mappings()
+    seals = []
+    for n, row in enumerate(rows, position + 1):
+        previous = chain(previous, {c.name: row[c.name] for c in COLUMNS})
+        seals.append({"position": n, "audit_id": row["id"], "hash": previous})
+    if seals:
+        session.execute(sa.insert(AuditSeal), seals)
+    return len(seals)
+
+
+LATEST = 100_000  # a transaction cannot be open while so many other rows are written
+
+
+def _sealed_up_to(session: Session) -> int:
+    """Rows this far behind the newest sealed one cannot appear any more; so sealing never reads the whole table."""
+    return (session.scalar(sa.select(sa.func.max(AuditSeal.audit_id))) or 0) - LATEST
+
+
+def verify() -> str | None:
+    """None when the chain holds, else a sentence naming the first row that does not fit."""
+    position, previous = 0, ""
+    page = (
+        sa.select(AuditSeal.position, AuditSeal.hash, AuditSeal.audit_id, Audit.id, *COLUMNS)
+        .outerjoin(Audit, Audit.id == AuditSeal.audit_id)
+        .order_by(AuditSeal.position)
+        .limit(BATCH)
+    )
+    while rows := db.session.execute(page.where(AuditSeal.position > position)).mappings().all():
+        for row in rows:
+            position += 1
+            if row["position"] != position:
+                return f"seal {position} is missing"
+            if row["id"] is None:
+                return f"audit row {row['audit_id']} is missing"
+            previous = chain(previous, {c.name: row[c.name] for c in COLUMNS})
+            if previous != row["hash"]:
+                return f"audit row {row['audit_id']} was changed"
+    return None
+
+
+def note(*, by: Actor, did: str, about: str = "", patient: int | None = None) -> None:
+    """An audit row of its own, for what changes nothing else: a denial."""
+    with transaction(by=by, did=did, about=about, patient=patient):
+        pass

@@ -1,0 +1,393 @@
+"""The verbs of messages: send, reply, answer, receive, close, remove, restore. Each is one transaction."""
+
+import hashlib
+import json
+import unicodedata
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from practice import routing
+from practice.calendar import due_at, end_of_day
+from practice.communicators import Box, Communicator, box_of
+from practice.db import Actor, Transaction, again_if_doubled, new_key, now, transaction
+from practice.drafts import delete_draft
+from practice.errors import Invalid, NotAllowed, NotVisible, SentBefore, Stale, TooMany
+from practice.outbox import Occasion, tell
+from practice.people import AccountStatus, Person, Staff
+from practice.settings import Practice, RequestType, the_practice
+from practice.threads import (
+    Event,
+    Message,
+    Thread,
+    ThreadState,
+    Verb,
+    can_close,
+    can_receive,
+    can_remove,
+    last_message_id,
+    mark,
+    move,
+    record,
+    thread_of_box,
+    thread_of_patient,
+)
+
+TITLE_MAX = 120  # code points, after NFC
+BODY_MAX = 20_000
+HOURLY, DAILY = 60, 200  # sends of a patient; repeats of a form do not count
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What a send led to. `is_new` is false for the repeat of a form: same thread, nothing stored again."""
+
+    thread_key: str
+    thread_id: int
+    is_new: bool
+
+
+def clean(field: str, text: str, most: int) -> str:
+    """Text as it is kept: line ends LF, NFC, no blanks at the ends. Raises Invalid: empty, too long, or not storable."""
+    text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
+    if any(c == "\0" or "\ud800" <= c <= "\udfff" for c in text):
+        raise Invalid(field, "Remove the characters that cannot be shown.")
+    if not text:
+        raise Invalid(field, "Write something here.")
+    if len(text) > most:
+        raise Invalid(field, f"Use at most {most} characters.")
+    return text
+
+
+# ---- The patient's side --------------------------------------------------------------------------
+
+
+@again_if_doubled
+def send(
+    patient: int,
+    *,
+    kind: RequestType,
+    title: str,
+    body: str,
+    form_key: str,
+    by: Actor,
+    facility: int | None = None,
+    to: str | None = None,
+    fields: dict[str, Any] | None = None,
+) -> Sent:
+    """A patient's new thread, put in front of whoever is in charge of it (routing.py).
+
+    `to`: for Others the key of the picked communicator. `fields`: what else the form said, to tell a repeat from other words.
+    Raises Invalid, SentBefore when the form's key was sent with other words, TooMany.
+    """
+    body = clean("body", body, BODY_MAX)
+    title = clean("title", title, TITLE_MAX)
+    digest = _digest(kind, title, body, to, fields)
+    with transaction(by=by, did="send", patient=patient) as tx:
+        again = _sent_before(tx.session, by, form_key, digest)
+        if again:
+            tx.about = again.thread_key
+            return again
+        _check_limit(tx.session, patient)
+        picked = routing.picked_for_others(tx.session, to) if kind == RequestType.OTHERS else None
+        thread = Thread(
+            key=new_key(),
+            patient_id=patient,
+            type=kind,
+            title=title,
+            state=ThreadState.WAITING,
+            facility_id=facility,
+            created_at=now(),
+            is_unread=False,
+            is_in_box=False,
+        )
+        tx.session.add(thread)
+        tx.session.flush()
+        message = _write(tx, thread, body, form_key, digest, title=picked.title if picked else "")
+        _waits(tx, thread)
+        routing.route(tx, thread, message=message.id, picked=picked)
+        tx.about = thread.key
+        return Sent(thread.key, thread.id, True)
+
+
+@again_if_doubled
+def reply(thread_key: str, *, body: str, form_key: str, by: Actor) -> Sent:
+    """The patient writes on. The thread waits again, for whoever has it or, if nobody can receive, as routing decides.
+
+    Raises NotVisible, Invalid, SentBefore, TooMany.
+    """
+    body = clean("body", body, BODY_MAX)
+    digest = _digest(thread_key, body)
+    with transaction(by=by, did="reply", about=thread_key, patient=by.person) as tx:
+        thread = thread_of_patient(tx.session, thread_key, by.person or 0, lock=True)
+        again = _sent_before(tx.session, by, form_key, digest)
+        if again:
+            return again
+        _check_limit(tx.session, thread.patient_id)
+        message = _write(tx, thread, body, form_key, digest, title="")
+        move(tx, thread, Verb.WRITE)
+        thread.removed_at = thread.closed_at = thread.hidden_by_patient_at = None
+        _waits(tx, thread)
+        routing.route(tx, thread, message=message.id)
+        return Sent(thread.key, thread.id, True)
+
+
+# ---- The staff side ------------------------------------------------------------------------------
+
+
+@again_if_doubled
+def answer(thread_key: str, *, body: str, form_key: str, seen: int, by: Actor, communicator: str | None = None) -> Sent:
+    """A member of staff answers; receives first what the patient wrote. `seen` is the id of the last message they have read.
+
+    `communicator`: the key of the one it is from, one of theirs that has the thread (without: their first).
+    Raises NotVisible, Invalid, SentBefore, and Stale when somebody wrote after `seen`: read it, then send again.
+    """
+    body = clean("body", body, BODY_MAX)
+    digest = _digest(thread_key, body, communicator)
+    with transaction(by=by, did="answer", about=thread_key) as tx:
+        thread, box = _of_staff(tx, thread_key)
+        again = _sent_before(tx.session, by, form_key, digest)
+        if again:
+            return again
+        if last_message_id(tx.session, thread.id) != seen:
+            raise Stale("somebody wrote meanwhile")
+        mine = box.mine_of(thread.audience_id)
+        on_behalf = next((m for m in mine if m.key == communicator), None if communicator else mine[0])
+        if on_behalf is None:
+            raise Invalid("communicator", "Choose one of your communicators.")
+        _receive(tx, thread, up_to=seen)
+        message = _write(
+            tx, thread, body, form_key, digest, title=on_behalf.title, communicator=on_behalf.id, is_from_patient=False
+        )
+        move(tx, thread, Verb.ANSWER)
+        thread.last_staff_message_at = message.sent_at
+        thread.waiting_since = thread.due_at = thread.closed_at = thread.removed_at = thread.hidden_by_patient_at = None
+        mark(tx, thread)
+        tell(tx, Occasion.ANSWERED, [thread.patient_id], thread=thread.id, message=message.id)
+        return Sent(thread.key, thread.id, True)
+
+
+@again_if_doubled
+def start(patient_key: str, *, communicator: str, title: str, body: str, form_key: str, by: Actor) -> Sent:
+    """Rule 7: a member of staff begins a thread, from one of their own communicators that is In Use.
+
+    It begins answered and stands under Sent Items; the patient's reply puts it in the In Box.
+    Raises NotVisible for an unknown patient and for oneself, NotAllowed for a locked one, Invalid, SentBefore.
+    """
+    title = clean("title", title, TITLE_MAX)
+    body = clean("body", body, BODY_MAX)
+    digest = _digest(patient_key, communicator, title, body)
+    with transaction(by=by, did="start") as tx:
+        again = _sent_before(tx.session, by, form_key, digest)
+        if again:
+            tx.about = again.thread_key
+            return again
+        box = _box(tx.session, by)
+        patient = tx.session.scalar(sa.select(Person).where(Person.key == patient_key, Person.kind == "patient"))
+        if patient is None or patient.id == box.own_patient:
+            raise NotVisible
+        if patient.status != AccountStatus.ACTIVE:
+            raise NotAllowed("the account is locked")
+        mine = next((m for m in box.mine if m.key == communicator and m.is_in_use), None)
+        if mine is None:
+            raise Invalid("communicator", "Choose one of your communicators that is In Use.")
+        thread = Thread(
+            key=new_key(),
+            patient_id=patient.id,
+            type=mine.type,
+            title=title,
+            state=ThreadState.ANSWERED,
+            created_at=now() - timedelta(microseconds=1),  # so that the message is news to the patient
+            is_unread=False,
+            is_in_box=False,
+        )
+        tx.session.add(thread)
+        tx.session.flush()
+        message = _write(tx, thread, body, form_key, digest, title=mine.title, communicator=mine.id, is_from_patient=False)
+        thread.last_staff_message_at = message.sent_at
+        routing.start_with(tx, thread, tx.session.get_one(Communicator, mine.id), message=message.id)
+        tell(tx, Occasion.ANSWERED, [patient.id], thread=thread.id, message=message.id)
+        tx.about, tx.patient = thread.key, patient.id
+        return Sent(thread.key, thread.id, True)
+
+
+def receive(thread_key: str, *, version: int, by: Actor) -> None:
+    """Takes note of all that the patient has written so far; unread ends for everybody in charge.
+
+    Raises NotVisible, and Stale when it changed after `version`: the first of two wins, the other is shown who did.
+    """
+    with transaction(by=by, did="receive", about=thread_key) as tx:
+        thread = _of_staff_seen(tx, thread_key, version)
+        if not can_receive(thread):
+            raise Stale("received before")
+        _receive(tx, thread, up_to=last_message_id(tx.session, thread.id))
+        mark(tx, thread)
+
+
+def close(thread_key: str, *, version: int, by: Actor) -> None:
+    """No further answer is needed; receives first. A patient's reply opens it again. Raises NotVisible, Stale."""
+    with transaction(by=by, did="close", about=thread_key) as tx:
+        thread = _of_staff_seen(tx, thread_key, version)
+        if not can_close(thread):
+            raise Stale("closed before")
+        _receive(tx, thread, up_to=last_message_id(tx.session, thread.id))
+        move(tx, thread, Verb.CLOSE)
+        thread.waiting_since = thread.due_at = None
+        thread.closed_at = now()
+        record(tx, thread.id, Event.CLOSED)
+        mark(tx, thread)
+
+
+def remove(thread_key: str, *, version: int, by: Actor) -> None:
+    """Takes the thread out of the shared lists; the patient keeps it, its address still opens.
+
+    Raises NotVisible, Stale, and NotAllowed while it is unread or waits for an answer.
+    """
+    with transaction(by=by, did="remove", about=thread_key) as tx:
+        thread = _of_staff_seen(tx, thread_key, version)
+        if thread.removed_at is not None:
+            raise Stale("deleted before")
+        if not can_remove(thread):
+            raise NotAllowed("unread" if thread.is_unread else "waiting")
+        thread.removed_at = now()
+        record(tx, thread.id, Event.REMOVED)
+        mark(tx, thread)
+
+
+def restore(thread_key: str, *, by: Actor) -> None:
+    """Undo of remove. Raises NotVisible; done twice it is done once."""
+    with transaction(by=by, did="restore", about=thread_key) as tx:
+        thread, _ = _of_staff(tx, thread_key)
+        if thread.removed_at is not None:
+            thread.removed_at = None
+            record(tx, thread.id, Event.RESTORED)
+            mark(tx, thread)
+
+
+def hand_to(thread_key: str, *, communicator: str, version: int, by: Actor) -> None:
+    """An admin hands an unrouted thread on, without seeing its words. Raises NotVisible, NotAllowed, Stale, Invalid."""
+    with transaction(by=by, did="hand_to", about=thread_key) as tx:
+        if not tx.session.scalar(sa.select(Staff.is_admin).where(Staff.id == by.person)):
+            raise NotAllowed
+        thread = tx.session.scalar(sa.select(Thread).where(Thread.key == thread_key).with_for_update())
+        if thread is None:
+            raise NotVisible
+        if thread.version != version:
+            raise Stale("it changed meanwhile")
+        routing.hand_to(tx, thread, communicator)
+        tx.patient = thread.patient_id
+        tx.session.flush()
+
+
+# ---- Shared by the verbs -------------------------------------------------------------------------
+
+
+def _box(session: Session, by: Actor) -> Box:
+    own = session.scalar(sa.select(Staff.own_patient_id).where(Staff.id == by.person))
+    return box_of(session, by.person or 0, own)
+
+
+def _of_staff(tx: Transaction, key: str) -> tuple[Thread, Box]:
+    box = _box(tx.session, tx.by)
+    thread = thread_of_box(tx.session, key, box.audiences, box.own_patient, lock=True)
+    tx.patient = thread.patient_id
+    return thread, box
+
+
+def _of_staff_seen(tx: Transaction, key: str, version: int) -> Thread:
+    thread, _ = _of_staff(tx, key)
+    if thread.version != version:
+        raise Stale("it changed meanwhile")
+    return thread
+
+
+def _sent_before(session: Session, by: Actor, form_key: str, digest: str) -> Sent | None:
+    """Rule 10: the same form gives the same thread, once; its key with other words is not dropped silently."""
+    before = session.execute(
+        sa.select(Thread.key, Thread.id, Message.digest, Message.body)
+        .join(Thread, Thread.id == Message.thread_id)
+        .where(Message.author_id == by.person, Message.form_key == form_key)
+    ).first()
+    if before is None:
+        return None
+    if before.digest != digest:
+        raise SentBefore(before.key, before.body)
+    return Sent(before.key, before.id, False)
+
+
+def _check_limit(session: Session, patient: int) -> None:
+    for limit, span in ((HOURLY, timedelta(hours=1)), (DAILY, timedelta(days=1))):
+        nth = (
+            sa.select(Message.sent_at)
+            .where(Message.author_id == patient)
+            .order_by(Message.sent_at.desc())
+            .offset(limit - 1)
+            .limit(1)
+        )
+        oldest = session.scalar(nth)
+        if oldest is not None and oldest + span > now():
+            raise TooMany(int((oldest + span - now()).total_seconds()) + 1)
+
+
+def _write(
+    tx: Transaction,
+    thread: Thread,
+    body: str,
+    form_key: str,
+    digest: str,
+    *,
+    title: str,
+    communicator: int | None = None,
+    is_from_patient: bool = True,
+) -> Message:
+    if not 1 <= len(form_key) <= 22:
+        raise Invalid("key", "This form cannot be sent. Open it again.")
+    message = Message(
+        key=new_key(),
+        thread_id=thread.id,
+        author_id=tx.by.person,
+        is_from_patient=is_from_patient,
+        communicator_id=communicator,
+        communicator_title=title,
+        body=body,
+        sent_at=now(),
+        form_key=form_key,
+        digest=digest,
+    )
+    tx.session.add(message)
+    tx.session.flush()
+    delete_draft(tx.session, message.author_id, form_key)
+    return message
+
+
+def _waits(tx: Transaction, thread: Thread) -> None:
+    """The patient wrote: unread for all, and the promise's clock runs from the oldest message that has no answer."""
+    at = now()
+    thread.last_patient_message_at = at
+    thread.is_unread = True
+    if thread.waiting_since is None:
+        thread.waiting_since = at
+        thread.due_at = promised_by(the_practice(tx.session), thread.type, at)
+    mark(tx, thread)
+
+
+def promised_by(practice: Practice, kind: RequestType, at: datetime) -> datetime:
+    """By when (naive UTC) the practice answers, or decides on an amendment, what is sent at `at` (naive UTC)."""
+    if kind == RequestType.AMENDMENT:
+        return end_of_day((at + timedelta(days=practice.amendment_days)).date(), practice.time_zone)
+    return due_at(at, business_days=practice.promise_days, zone=practice.time_zone, country=practice.country)
+
+
+def _receive(tx: Transaction, thread: Thread, *, up_to: int) -> None:
+    """Whoever answers, closes or receives has taken note: nothing that is answered or closed stays unread, or unrouted."""
+    if thread.is_unread:
+        thread.is_unread = False
+        record(tx, thread.id, Event.RECEIVED, up_to=up_to)
+    thread.unrouted_since = None
+
+
+def _digest(*said: Any) -> str:
+    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()

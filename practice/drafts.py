@@ -1,0 +1,57 @@
+"""What somebody has written and not sent. A draft has its form's key: sending deletes it and keeps the key with the message."""
+
+import json
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from practice.db import Actor, Model, db, now, transaction
+
+
+class Draft(Model):
+    __tablename__ = "draft"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(sa.String(22))
+    author_id: Mapped[int] = mapped_column(sa.ForeignKey("person.id"))
+    about: Mapped[str] = mapped_column(sa.String(300))  # the address of the form's page
+    values: Mapped[str] = mapped_column("form_values", sa.Text)
+    version: Mapped[int]
+    waits: Mapped[bool]  # saved because the session had ended: opens by itself after the next log-in
+    saved_at: Mapped[datetime]
+    __table_args__ = (sa.UniqueConstraint("author_id", "key"),)
+
+
+def save_draft(author: int, *, key: str, about: str, values: dict[str, list[str]], by: Actor, waits: bool = False) -> None:
+    """Saves or replaces the draft of this form."""
+    with transaction(by=by, did="save_draft", about=key) as tx:
+        draft = tx.session.scalar(sa.select(Draft).where(Draft.author_id == author, Draft.key == key).with_for_update())
+        if draft is None:
+            draft = Draft(key=key, author_id=author, version=0)
+            tx.session.add(draft)
+        draft.about, draft.values, draft.waits = about, json.dumps(values), waits
+        draft.version, draft.saved_at = draft.version + 1, now()
+
+
+def draft_values(author: int, key: str) -> dict[str, list[str]] | None:
+    """What the author wrote under this key; None for anybody else's."""
+    values = db.session.scalar(sa.select(Draft.values).where(Draft.author_id == author, Draft.key == key[:22]))
+    return json.loads(values) if values else None
+
+
+def open_waiting_draft(author: int, *, by: Actor) -> tuple[str, str] | None:
+    """The newest draft that waited for its author's log-in: its key and the address of its page. It waits no longer."""
+    waiting = sa.select(Draft).where(Draft.author_id == author, Draft.waits).order_by(Draft.saved_at.desc()).limit(1)
+    if db.session.scalar(waiting) is None:
+        return None
+    with transaction(by=by, did="open_draft") as tx:
+        draft = tx.session.scalar(waiting)
+        if draft is None:
+            return None
+        draft.waits = False
+        tx.about = draft.key
+        return draft.key, draft.about
+
+
+def delete_draft(session: Session, author: int, key: str) -> None:
+    session.execute(sa.delete(Draft).where(Draft.author_id == author, Draft.key == key))

@@ -1,0 +1,107 @@
+"""Background work: the outbox, and a short table of periodic jobs, each done once however many workers there are."""
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from practice import audit, outbox, routing, sessions
+from practice.db import SYSTEM, WRITE, Model, Transaction, changed, db, now, transaction
+
+
+class Job(Model):
+    """When a periodic job is due next."""
+
+    __tablename__ = "job"
+    name: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
+    next_at: Mapped[datetime]
+
+
+def wake_routing(tx: Transaction) -> int:
+    """What the clock brings is delivered within a minute, whatever woke nobody."""
+    waits = tx.session.scalar(sa.text("SELECT 1 FROM thread WHERE unrouted_since IS NOT NULL LIMIT 1"))
+    return routing.wake(tx) if waits else 0
+
+
+JOBS: dict[str, tuple[timedelta, Callable[[Transaction], int]]] = {
+    "seal the audit": (timedelta(seconds=1), lambda tx: audit.seal(tx.session)),
+    "deliver what waited": (timedelta(minutes=1), wake_routing),
+    "forget ended sessions": (timedelta(hours=1), lambda tx: sessions.forget_ended(tx.session)),
+    "forget sent notices": (timedelta(hours=1), lambda tx: outbox.forget_sent(tx.session)),
+}
+"""Name: how often, and what; answers how much it did. Each runs in one transaction with the moving of its time."""
+
+SILENT = {"seal the audit"}  # sealing its own audit row would never end
+
+
+def run_due_jobs() -> dict[str, int]:
+    """Runs what is due; answers how much each did. The first worker moves a job's time, the others find it moved."""
+    later = {job.name: job.next_at for job in db.session.scalars(sa.select(Job))}
+    db.session.close()
+    return {name: _run(name, *JOBS[name]) for name in JOBS if later.get(name, now()) <= now()}
+
+
+def _run(name: str, every: timedelta, job: Callable[[Transaction], int]) -> int:
+    with transaction(by=SYSTEM, did=name) as tx:
+        at, done = now(), 0
+        mine = sa.update(Job).where(Job.name == name, Job.next_at <= at).values(next_at=at + every)
+        if tx.session.get(Job, name) is None:
+            tx.session.add(Job(name=name, next_at=at + every))
+            tx.session.flush()
+            done = job(tx)
+        elif changed(tx.session, mine):
+            done = job(tx)
+        tx.is_silent = not done or name in SILENT
+        return done
+
+
+def _own_session() -> Session:
+    return Session(db.engines[WRITE], expire_on_commit=False)
+
+
+def send_due(send: Callable[[outbox.Leased], None], *, at_most: int = 100) -> int:
+    """Leases and sends up to `at_most` notices, one by one, each outside any transaction. Answers how many were tried."""
+    for n in range(at_most):
+        with _own_session() as session:
+            leased = outbox.lease(session)
+            session.commit()
+        if leased is None:
+            return n
+        with _own_session() as session:
+            outbox.settle(session, leased, send)
+            session.commit()
+    return at_most
+
+
+def work(send: Callable[[outbox.Leased], None] | None, *, is_over: Callable[[], bool]) -> None:
+    """The worker: sends (where it is told how) and runs jobs until `is_over`.
+
+    On PostgreSQL a sender wakes it; SQLite is asked every half second.
+    """
+    engine = db.engines[WRITE]
+    listener: Any = None
+    while not is_over():
+        try:
+            done = run_due_jobs()
+            sent = send_due(send) if send else 0
+            if sent or done.get("seal the audit") == audit.BATCH:
+                continue
+            if engine.dialect.name == "postgresql":
+                listener = listener or _listen(engine)
+                next(iter(listener.notifies(timeout=0.5, stop_after=1)), None)
+            else:
+                time.sleep(0.5)
+        except sa.exc.DBAPIError as error:
+            print(f"worker: the database does not answer ({type(error).__name__}); trying again", flush=True)
+            listener = None
+            time.sleep(2)
+
+
+def _listen(engine: sa.Engine) -> Any:
+    connection = engine.raw_connection().driver_connection
+    connection.autocommit = True  # type: ignore[union-attr]
+    connection.execute("LISTEN outbox")  # type: ignore[union-attr]
+    return connection

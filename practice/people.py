@@ -1,0 +1,206 @@
+"""People: everybody who can log in is a person; staff and patients are persons with more to say about them."""
+
+import hashlib
+import unicodedata
+from datetime import date, datetime
+from enum import StrEnum
+
+import argon2
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from practice.db import Actor, Model, choice, db, new_key, now, transaction
+from practice.errors import Invalid
+
+
+class Kind(StrEnum):
+    PATIENT = "patient"
+    STAFF = "staff"
+
+
+class AccountStatus(StrEnum):
+    INVITED = "invited"
+    ACTIVE = "active"
+    LOCKED = "locked"
+    DISABLED = "disabled"
+
+
+class Gender(StrEnum):
+    """FHIR administrative-gender."""
+
+    FEMALE = "female"
+    MALE = "male"
+    OTHER = "other"
+    UNKNOWN = "unknown"
+
+
+# Compared by code point on both databases, so that a search by range finds the same people.
+Folded = sa.String(200).with_variant(sa.String(200, collation="C"), "postgresql")
+
+
+class Person(Model):
+    __tablename__ = "person"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(sa.String(22), unique=True)
+    kind: Mapped[Kind] = mapped_column(choice(Kind))
+    status: Mapped[AccountStatus] = mapped_column(choice(AccountStatus))
+    email: Mapped[str] = mapped_column(sa.String(254))
+    email_key: Mapped[str] = mapped_column(sa.String(254), unique=True)
+    password_hash: Mapped[str | None] = mapped_column(sa.String(200))
+    last_name: Mapped[str] = mapped_column(sa.String(100))
+    first_name: Mapped[str] = mapped_column(sa.String(100))
+    name_key: Mapped[str] = mapped_column(Folded)
+    created_at: Mapped[datetime]
+    __table_args__ = (sa.Index(None, "kind", "name_key", "id"),)
+
+    @property
+    def name(self) -> str:
+        return full_name(self.last_name, self.first_name)
+
+
+class Patient(Model):
+    __tablename__ = "patient"
+    id: Mapped[int] = mapped_column(sa.ForeignKey("person.id"), primary_key=True)
+    dob: Mapped[date]
+    gender: Mapped[Gender] = mapped_column(choice(Gender))
+    phone: Mapped[str] = mapped_column(sa.String(40))
+    record_number: Mapped[str | None] = mapped_column(sa.String(20), unique=True)  # None: not matched to the practice's record
+
+
+class Staff(Model):
+    __tablename__ = "staff"
+    id: Mapped[int] = mapped_column(sa.ForeignKey("person.id"), primary_key=True)
+    login: Mapped[str] = mapped_column(sa.String(60), unique=True)
+    level: Mapped[str] = mapped_column(sa.String(60))
+    is_admin: Mapped[bool]
+    own_patient_id: Mapped[int | None] = mapped_column(sa.ForeignKey("patient.id"))  # the same human's patient account
+    last_logon_at: Mapped[datetime | None]
+    last_logout_at: Mapped[datetime | None]
+
+
+def full_name(last: str, first: str) -> str:
+    """`LAST, FIRST` as stored; one part is enough."""
+    return ", ".join(part for part in (last, first) if part)
+
+
+def fold(text: str) -> str:
+    """The form names are searched by: no case, no accents, no double blanks."""
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
+    return " ".join("".join(c for c in plain if not unicodedata.combining(c)).split())
+
+
+def email_key(email: str) -> str:
+    """Two addresses with the same key are the same account."""
+    return unicodedata.normalize("NFKC", email).strip().casefold()
+
+
+_hasher = argon2.PasswordHasher()
+_NOBODY = _hasher.hash("a password nobody has")
+
+
+def hash_password(password: str) -> str:
+    return _hasher.hash(unicodedata.normalize("NFKC", password))
+
+
+def person_with_password(email: str, password: str) -> Person | None:
+    """The active person with this e-mail and password. An unknown address costs one hash too, so that time tells nothing."""
+    person = db.session.scalar(sa.select(Person).where(Person.email_key == email_key(email)))
+    stored = person.password_hash if person else None
+    try:
+        _hasher.verify(stored or _NOBODY, unicodedata.normalize("NFKC", password[:1024]))
+    except argon2.exceptions.VerificationError:
+        return None
+    return person if person and stored and person.status == AccountStatus.ACTIVE else None
+
+
+def check_password(password: str) -> None:
+    """NIST SP 800-63B-4: 15 to 256 characters, any composition. Raises Invalid."""
+    if not 15 <= len(unicodedata.normalize("NFKC", password)) <= 256:
+        raise Invalid("password", "Use 15 to 256 characters.")
+
+
+def add_patient(
+    *,
+    last: str,
+    first: str,
+    email: str,
+    dob: date,
+    gender: Gender,
+    phone: str,
+    by: Actor,
+    record_number: str | None = None,
+    password_hash: str | None = None,
+) -> int:
+    """The id of a new active patient."""
+    with transaction(by=by, did="add_patient") as tx:
+        person = _person(Kind.PATIENT, last, first, email, password_hash)
+        tx.session.add(person)
+        tx.session.flush()
+        tx.session.add(Patient(id=person.id, dob=dob, gender=gender, phone=phone, record_number=record_number))
+        tx.session.flush()
+        tx.about, tx.patient = person.key, person.id
+        return person.id
+
+
+def add_staff(
+    *,
+    login: str,
+    last: str,
+    first: str,
+    email: str,
+    level: str,
+    by: Actor,
+    is_admin: bool = False,
+    own_patient: int | None = None,
+    password_hash: str | None = None,
+) -> int:
+    """The id of a new active member of staff."""
+    with transaction(by=by, did="add_staff") as tx:
+        person = _person(Kind.STAFF, last, first, email, password_hash)
+        tx.session.add(person)
+        tx.session.flush()
+        tx.session.add(Staff(id=person.id, login=login, level=level, is_admin=is_admin, own_patient_id=own_patient))
+        tx.session.flush()
+        tx.about = person.key
+        return person.id
+
+
+def _person(kind: Kind, last: str, first: str, email: str, password_hash: str | None) -> Person:
+    return Person(
+        key=new_key(),
+        kind=kind,
+        status=AccountStatus.ACTIVE,
+        email=email.strip(),
+        email_key=email_key(email),
+        password_hash=password_hash,
+        last_name=last,
+        first_name=first,
+        name_key=fold(f"{last} {first}"),
+        created_at=now(),
+    )
+
+
+def patients_named(prefix: str, *, limit: int) -> list[int]:
+    """Ids of at most `limit` patients whose folded `last first` begins with the folded `prefix`, in order of name."""
+    low = fold(prefix)
+    return list(
+        db.session.scalars(
+            sa.select(Person.id)
+            .where(Person.kind == Kind.PATIENT, Person.name_key >= low, Person.name_key < low + "\U0010ffff")
+            .order_by(Person.name_key, Person.id)
+            .limit(limit)
+        )
+    )
+
+
+def active_admins(session: sa.orm.Session) -> list[int]:
+    return list(
+        session.scalars(
+            sa.select(Staff.id).join(Person, Person.id == Staff.id).where(Staff.is_admin, Person.status == AccountStatus.ACTIVE)
+        )
+    )
+
+
+def token_hash(token: str) -> str:
+    """How single secrets are kept: never in the clear."""
+    return hashlib.sha256(token.encode()).hexdigest()

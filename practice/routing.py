@@ -1,0 +1,297 @@
+"""Routing: the one door through which every message passes. Only this module decides who receives.
+
+The rules are numbered as in docs/routing.md. Routing only adds: `hand_to` alone takes a thread away from anybody.
+"""
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from practice.communicators import (
+    ELIGIBLE,
+    Audience,
+    AudienceCommunicator,
+    Communicator,
+    is_routable,
+    routable_of,
+    serves,
+)
+from practice.db import Model, Transaction, new_key, now
+from practice.errors import Invalid, Stale
+from practice.outbox import Notice, NoticeState, Occasion, tell
+from practice.people import Staff, active_admins
+from practice.settings import RequestType
+from practice.threads import Delivery, Event, History, Message, Thread, last_message_id, recount
+
+
+def route(tx: Transaction, thread: Thread, *, message: int, picked: Communicator | None = None) -> None:
+    """Puts what the patient wrote in front of whoever must receive it, and tells them. Used by sending and by replying.
+
+    A thread that a routable communicator has stays where it is (rule 6). Else the communicators that rule 2 or 3 names are
+    added; if there is none, the thread is marked unrouted, keeps whom it has, and the admins are told.
+    """
+    hold_routing_still(tx.session)
+    has = communicators_of(tx.session, thread.audience_id)
+    if any_routable(tx.session, has):
+        thread.unrouted_since = None
+        tell(tx, Occasion.WAITING, recipients(tx.session, thread), thread=thread.id, message=message)
+        return
+    named = named_for(tx.session, thread.type, thread.facility_id, picked)
+    if not named:
+        thread.unrouted_since = thread.unrouted_since or now()
+        tell(tx, Occasion.UNROUTED, active_admins(tx.session), thread=thread.id, message=message)
+        return
+    thread.unrouted_since = None
+    _give(tx, thread, {*has, *(c.id for c in named)}, message=message)
+    tell(tx, Occasion.WAITING, recipients(tx.session, thread), thread=thread.id, message=message)
+
+
+def start_with(tx: Transaction, thread: Thread, communicator: Communicator, *, message: int) -> None:
+    """Rule 7: a thread that the practice begins belongs to the communicator it is from. Nobody on the staff side is told."""
+    _give(tx, thread, {communicator.id}, message=message)
+
+
+def hand_to(tx: Transaction, thread: Thread, communicator_key: str) -> None:
+    """The admin hands an unrouted thread to a communicator that can receive it; whoever had it before has it no longer.
+
+    Raises Stale when the thread waits no more, Invalid when the communicator cannot receive it.
+    """
+    hold_routing_still(tx.session)
+    if thread.unrouted_since is None:
+        raise Stale("it was delivered meanwhile")
+    kind = Communicator.type == thread.type if thread.type == RequestType.AMENDMENT else sa.true()
+    to = tx.session.scalar(sa.select(Communicator).where(Communicator.key == communicator_key, kind, is_routable()))
+    if to is None:
+        raise Invalid("communicator", "Choose a communicator that can receive it.")
+    gone = Delivery.thread_id == thread.id, Delivery.ended_at.is_(None), Delivery.communicator_id != to.id
+    tx.session.execute(sa.update(Delivery).where(*gone).values(ended_at=now()))
+    thread.unrouted_since, thread.type = None, to.type
+    message = last_message_id(tx.session, thread.id)
+    _give(tx, thread, {to.id}, message=message, did=Event.HANDED)
+    tell(tx, Occasion.WAITING, recipients(tx.session, thread), thread=thread.id, message=message)
+
+
+# ---- The questions -------------------------------------------------------------------------------
+
+
+def named_for(
+    session: Session, kind: RequestType, facility: int | None, picked: Communicator | None = None
+) -> list[Communicator]:
+    """Whom rule 2 or 3 names now: for Others the picked one and no other; else every routable one of the type that serves
+    the facility, and if none serves it, every routable one of the type."""
+    if kind == RequestType.OTHERS:
+        return [picked] if picked else []
+    of_type = sa.select(Communicator).where(Communicator.type == kind, is_routable()).order_by(Communicator.id)
+    if facility is not None:
+        serving = list(session.scalars(of_type.where(serves(facility))))
+        if serving:
+            return serving
+    return list(session.scalars(of_type))
+
+
+def picked_for_others(session: Session, key: str | None) -> Communicator | None:
+    """The communicator the patient picked under *To*; None where none can receive and the practice takes it (rule 3).
+
+    Raises Invalid when the picked one cannot receive any more, or none was picked though there are some.
+    """
+    routable = routable_of(session, RequestType.OTHERS)
+    if not routable:
+        return None
+    for communicator in routable:
+        if communicator.key == key:
+            return communicator
+    if key:
+        raise Invalid("to", "This recipient cannot receive messages now. Choose another one.")
+    raise Invalid("to", "Choose who should receive your message.")
+
+
+def communicators_of(session: Session, audience: int | None) -> list[int]:
+    """The communicators that have a thread of this audience."""
+    if audience is None:
+        return []
+    statement = sa.select(AudienceCommunicator.communicator_id).where(AudienceCommunicator.audience_id == audience)
+    return list(session.scalars(statement))
+
+
+def any_routable(session: Session, communicators: Iterable[int]) -> bool:
+    ids = list(communicators)
+    return bool(ids) and bool(session.scalar(sa.select(sa.exists().where(Communicator.id.in_(ids), is_routable()))))
+
+
+def recipients(session: Session, thread: Thread) -> list[int]:
+    """The staff to be told of what the patient wrote, each once (rule 4); never the patient's own staff account."""
+    statement = (
+        sa.select(ELIGIBLE.c.staff_id)
+        .join(AudienceCommunicator, AudienceCommunicator.communicator_id == ELIGIBLE.c.communicator_id)
+        .join(Staff, Staff.id == ELIGIBLE.c.staff_id)
+        .where(AudienceCommunicator.audience_id == thread.audience_id)
+        .where(sa.or_(Staff.own_patient_id.is_(None), Staff.own_patient_id != thread.patient_id))
+        .distinct()
+        .order_by(ELIGIBLE.c.staff_id)
+    )
+    return list(session.scalars(statement))
+
+
+# ---- Giving --------------------------------------------------------------------------------------
+
+
+def hold_routing_still(session: Session, *, to_change_it: bool = False) -> None:
+    """Senders share this lock, a change of who is eligible has it alone: so nothing is marked unrouted in the very moment
+    that somebody becomes able to receive it. SQLite lets one writer in at a time anyway."""
+    if session.get_bind().dialect.name == "postgresql":
+        lock = "pg_advisory_xact_lock" if to_change_it else "pg_advisory_xact_lock_shared"
+        session.execute(sa.text(f"SELECT {lock}(7001)"))
+
+
+def _give(tx: Transaction, thread: Thread, communicators: set[int], *, message: int, did: Event = Event.DELIVERED) -> None:
+    """The thread's audience becomes these communicators; each new one gets its delivery."""
+    had = set(communicators_of(tx.session, thread.audience_id))
+    thread.audience_id = audience_of(tx.session, communicators)
+    recount(tx, thread)
+    new = tx.session.execute(
+        sa.select(Communicator.id, Communicator.title).where(Communicator.id.in_(communicators - had)).order_by(Communicator.id)
+    ).all()
+    at = now()
+    for row in new:
+        tx.session.add(Delivery(thread_id=thread.id, communicator_id=row.id, title=row.title, at=at))
+        words = json.dumps({"title": row.title}, ensure_ascii=False)
+        tx.session.add(History(thread_id=thread.id, at=at, by_id=tx.by.person, did=did, up_to_id=message, words=words))
+
+
+def audience_of(session: Session, communicators: Iterable[int]) -> int:
+    """The id of the audience of exactly these communicators; made when it is the first time."""
+    ids = sorted(communicators)
+    key = ",".join(map(str, ids))
+    found = session.scalar(sa.select(Audience.id).where(Audience.key == key))
+    if found is not None:
+        return found
+    session.execute(_insert(session, Audience).values(key=key, unread=0, in_box=0).on_conflict_do_nothing())
+    found = session.scalars(sa.select(Audience.id).where(Audience.key == key)).one()
+    members = [{"audience_id": found, "communicator_id": c} for c in ids]
+    session.execute(_insert(session, AudienceCommunicator).on_conflict_do_nothing(), members)
+    return found
+
+
+def _insert(session: Session, table: type[Model]) -> Any:
+    """An INSERT of the session's own dialect, which knows ON CONFLICT."""
+    return (postgresql if session.get_bind().dialect.name == "postgresql" else sqlite).insert(table)
+
+
+# ---- Waking what waited --------------------------------------------------------------------------
+
+
+def wake(tx: Transaction) -> int:
+    """Delivers what waited and can be delivered now; called by every verb that makes somebody eligible. Answers how many.
+
+    Set-based: a fixed number of statements for each type, facility and audience among the waiting, however many they are.
+    """
+    hold_routing_still(tx.session, to_change_it=True)
+    tx.session.flush()
+    groups = tx.session.execute(
+        sa.select(Thread.type, Thread.facility_id, Thread.audience_id, sa.func.count())
+        .where(Thread.unrouted_since.is_not(None))
+        .group_by(Thread.type, Thread.facility_id, Thread.audience_id)
+    ).all()
+    return sum(_wake_group(tx, *group) for group in groups)
+
+
+def _wake_group(tx: Transaction, kind: RequestType, facility: int | None, audience: int | None, count: int) -> int:
+    has = communicators_of(tx.session, audience)
+    named: list[Communicator] = []
+    if not any_routable(tx.session, has):
+        named = named_for(tx.session, kind, facility)
+        if not named:
+            return 0
+    group = [
+        Thread.unrouted_since.is_not(None),
+        Thread.type == kind,
+        Thread.facility_id.is_not_distinct_from(facility),
+        Thread.audience_id.is_not_distinct_from(audience),
+    ]
+    at, session = now(), tx.session
+    after = audience_of(session, {*has, *(c.id for c in named)}) if named else audience
+    last = sa.select(sa.func.max(Message.id)).where(Message.thread_id == Thread.id).scalar_subquery()
+    for communicator in named:
+        if communicator.id in has:
+            continue
+        session.execute(
+            sa.insert(Delivery).from_select(
+                ["thread_id", "communicator_id", "title", "at"],
+                sa.select(Thread.id, sa.literal(communicator.id), sa.literal(communicator.title), sa.literal(at)).where(*group),
+            )
+        )
+        words = json.dumps({"title": communicator.title}, ensure_ascii=False)
+        session.execute(
+            sa.insert(History).from_select(
+                ["thread_id", "at", "did", "up_to_id", "words"],
+                sa.select(
+                    Thread.id, sa.literal(at), sa.literal(Event.DELIVERED, History.did.type), last, sa.literal(words)
+                ).where(*group),
+            )
+        )
+    _tell_all(session, group, after, last, at)
+    tx.commit.has_notices = True
+    if after is not None and after != audience:
+        marks = session.execute(
+            sa.select(
+                sa.func.coalesce(sa.func.sum(sa.cast(Thread.is_unread, sa.Integer)), 0),
+                sa.func.coalesce(sa.func.sum(sa.cast(Thread.is_in_box, sa.Integer)), 0),
+            ).where(*group)
+        ).one()
+        for counter, number in zip((tx.unread, tx.in_box), marks, strict=True):
+            counter[after] += number
+            if audience is not None:
+                counter[audience] -= number
+    session.execute(
+        sa.update(Thread)
+        .where(*group)
+        .values(unrouted_since=None, audience_id=after, version=Thread.version + 1)
+        .execution_options(synchronize_session=False)
+    )
+    return count
+
+
+def _tell_all(
+    session: Session,
+    group: list[sa.ColumnElement[bool]],
+    audience: int | None,
+    last: sa.ScalarSelect[int],
+    at: datetime,
+) -> None:
+    """A notice for each pair of waiting thread and recipient, in one statement. Keys come from the ids: unique, never shown."""
+    people = (
+        sa.select(ELIGIBLE.c.staff_id, Staff.own_patient_id)
+        .join(AudienceCommunicator, AudienceCommunicator.communicator_id == ELIGIBLE.c.communicator_id)
+        .join(Staff, Staff.id == ELIGIBLE.c.staff_id)
+        .where(AudienceCommunicator.audience_id == audience)
+        .distinct()
+        .subquery()
+    )
+    key = sa.literal(new_key()[:8]) + "-" + sa.cast(Thread.id, sa.String) + "-" + sa.cast(people.c.staff_id, sa.String)
+    rows = (
+        sa.select(
+            key,
+            sa.literal(Occasion.WAITING, Notice.occasion.type),
+            people.c.staff_id,
+            Thread.id,
+            last,
+            sa.literal(NoticeState.WAITING, Notice.state.type),
+            sa.literal(0),
+            sa.literal(at),
+            sa.literal(at),
+        )
+        .join(people, sa.true())
+        .where(*group, sa.or_(people.c.own_patient_id.is_(None), people.c.own_patient_id != Thread.patient_id))
+        .where(
+            ~sa.exists().where(
+                Notice.message_id == last, Notice.person_id == people.c.staff_id, Notice.occasion == Occasion.WAITING
+            )
+        )
+    )
+    columns = ["key", "occasion", "person_id", "thread_id", "message_id", "state", "attempts", "next_at", "created_at"]
+    session.execute(sa.insert(Notice).from_select(columns, rows))

@@ -1,0 +1,220 @@
+"""Log-in sessions: a row of ours says who is logged in, since when and until when. The cookie only holds the row's secret."""
+
+import json
+import secrets
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from practice.db import Actor, Model, changed, db, new_key, now, small_write, transaction
+from practice.people import AccountStatus, Kind, Patient, Person, Staff, full_name, token_hash
+from practice.settings import Practice
+
+IDLE = {Kind.PATIENT: timedelta(minutes=30), Kind.STAFF: timedelta(minutes=15)}
+ABSOLUTE = timedelta(hours=12)
+SEEN_EVERY = timedelta(minutes=1)  # how often a page view moves the idle end
+EXPIRED_KEPT = timedelta(days=1)  # how long a form of an ended session still finds its person
+
+
+class LoginSession(Model):
+    __tablename__ = "login_session"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key_hash: Mapped[str] = mapped_column(sa.String(64), unique=True)
+    person_id: Mapped[int] = mapped_column(sa.ForeignKey("person.id"), index=True)
+    created_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+    idle_ends_at: Mapped[datetime]
+    ends_at: Mapped[datetime] = mapped_column(index=True)
+    ended_at: Mapped[datetime | None]  # by log-out or by force: not even a draft is taken from it any more
+
+
+class BoxFilter(Model):
+    """What a member of staff searches for. Personal values never stand in an address: the address carries this key."""
+
+    __tablename__ = "box_filter"
+    key: Mapped[str] = mapped_column(sa.String(22), primary_key=True)
+    session_id: Mapped[int] = mapped_column(sa.ForeignKey("login_session.id"), index=True)
+    values: Mapped[str] = mapped_column("filter_values", sa.Text)
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Who is asking, as read once for each request. Satisfies Flask-Login."""
+
+    session_id: int
+    person_id: int
+    kind: Kind
+    is_admin: bool
+    own_patient_id: int | None
+    name: str
+    login: str
+    dob: Any
+    seen_at: datetime
+    idle_ends_at: datetime
+    ends_at: datetime
+    is_expired: bool
+    unread: int
+
+    is_authenticated = True
+    is_active = True
+    is_anonymous = False
+
+    def get_id(self) -> str:
+        return str(self.session_id)
+
+    @property
+    def actor(self) -> Actor:
+        return Actor(self.person_id, self.name, self.session_id)
+
+    @property
+    def session_ends_at(self) -> datetime:
+        return min(self.idle_ends_at, self.ends_at)
+
+
+# How many of the patient's threads hold an answer not yet opened; by name, because threads are read by nobody down here.
+_UNREAD = sa.literal_column(
+    "(SELECT count(*) FROM thread WHERE thread.patient_id = patient.id AND thread.hidden_by_patient_at IS NULL"
+    " AND thread.last_staff_message_at > coalesce(thread.patient_read_at, thread.created_at))",
+    sa.Integer,
+)
+_VISITOR = (
+    sa.select(
+        LoginSession.id,
+        LoginSession.person_id,
+        LoginSession.seen_at,
+        LoginSession.idle_ends_at,
+        LoginSession.ends_at,
+        LoginSession.ended_at,
+        Person.kind,
+        Person.status,
+        Person.last_name,
+        Person.first_name,
+        Staff.is_admin,
+        Staff.own_patient_id,
+        Staff.login,
+        Patient.dob,
+        _UNREAD.label("unread"),
+        Practice,
+    )
+    .select_from(LoginSession)
+    .join(Person, Person.id == LoginSession.person_id)
+    .join(Practice, Practice.id == 1)
+    .outerjoin(Staff, Staff.id == Person.id)
+    .outerjoin(Patient, Patient.id == Person.id)
+    .where(LoginSession.key_hash == sa.bindparam("key_hash"), LoginSession.ended_at.is_(None))
+)
+
+
+def visitor_with(key: str) -> tuple[Visitor, Practice] | None:
+    """Whose session `key` opens, and the practice, in one statement. None: nobody's, or ended by log-out or by force.
+
+    A session past its idle or absolute end comes back as `is_expired`: it may leave a draft and nothing else.
+    """
+    row = db.session.execute(_VISITOR, {"key_hash": token_hash(key)}).first()
+    at = now()
+    if row is None or row.status != AccountStatus.ACTIVE:
+        return None
+    ends_at = min(row.idle_ends_at, row.ends_at)
+    if at > ends_at + EXPIRED_KEPT:
+        return None
+    visitor = Visitor(
+        session_id=row.id,
+        person_id=row.person_id,
+        kind=row.kind,
+        is_admin=bool(row.is_admin),
+        own_patient_id=row.own_patient_id,
+        name=full_name(row.last_name, row.first_name),
+        login=row.login or "",
+        dob=row.dob,
+        seen_at=row.seen_at,
+        idle_ends_at=row.idle_ends_at,
+        ends_at=row.ends_at,
+        is_expired=at >= ends_at,
+        unread=row.unread,
+    )
+    return visitor, row.Practice
+
+
+def seen(visitor: Visitor, *, always: bool = False) -> Visitor:
+    """Moves the idle end, at most once a minute; never waits for a lock unless asked to by the person (`always`).
+
+    Answers the visitor with the end that holds now.
+    """
+    at = now()
+    if not always and at - visitor.seen_at < SEEN_EVERY:
+        return visitor
+    statement = (
+        sa.update(LoginSession)
+        .where(LoginSession.id == visitor.session_id, LoginSession.ended_at.is_(None))
+        .values(seen_at=at, idle_ends_at=at + IDLE[visitor.kind])
+    )
+    if not small_write(statement, {}, waits=always):
+        return visitor
+    return replace(visitor, seen_at=at, idle_ends_at=at + IDLE[visitor.kind])
+
+
+def open_session(person: Person, *, by: Actor) -> str:
+    """Logs a person in. The secret goes into the cookie; the table keeps its hash."""
+    key = secrets.token_urlsafe(32)
+    at = now()
+    with transaction(by=by, did="log_in", about=person.key) as tx:
+        tx.session.add(
+            LoginSession(
+                key_hash=token_hash(key),
+                person_id=person.id,
+                created_at=at,
+                seen_at=at,
+                idle_ends_at=at + IDLE[person.kind],
+                ends_at=at + ABSOLUTE,
+            )
+        )
+        if person.kind == Kind.STAFF:
+            tx.session.execute(sa.update(Staff).where(Staff.id == person.id).values(last_logon_at=at))
+    return key
+
+
+def end_session(visitor: Visitor) -> None:
+    with transaction(by=visitor.actor, did="log_out") as tx:
+        tx.session.execute(
+            sa.update(LoginSession)
+            .where(LoginSession.id == visitor.session_id, LoginSession.ended_at.is_(None))
+            .values(ended_at=now())
+        )
+        if visitor.kind == Kind.STAFF:
+            tx.session.execute(sa.update(Staff).where(Staff.id == visitor.person_id).values(last_logout_at=now()))
+
+
+def end_sessions_of(session: sa.orm.Session, person: int) -> None:
+    """Ends all at once: the account was disabled or locked, its role or password changed."""
+    session.execute(
+        sa.update(LoginSession).where(LoginSession.person_id == person, LoginSession.ended_at.is_(None)).values(ended_at=now())
+    )
+
+
+def keep_filter(visitor: Visitor, values: dict[str, str]) -> str:
+    """Keeps what is searched for, for as long as the session lives, and answers the key for the address."""
+    key = new_key()
+    small_write(
+        sa.insert(BoxFilter),
+        {"key": key, "session_id": visitor.session_id, "filter_values": json.dumps(values)},
+        waits=True,
+    )
+    return key
+
+
+def kept_filter(visitor: Visitor, key: str) -> dict[str, str]:
+    """The values kept under `key` by this session; none for anybody else's key."""
+    kept = db.session.scalar(
+        sa.select(BoxFilter.values).where(BoxFilter.key == key[:22], BoxFilter.session_id == visitor.session_id)
+    )
+    return json.loads(kept) if kept else {}
+
+
+def forget_ended(session: sa.orm.Session) -> int:
+    """Deletes sessions that ended more than a day ago, with their filters. Answers how many."""
+    old = sa.select(LoginSession.id).where(LoginSession.ends_at < now() - EXPIRED_KEPT)
+    session.execute(sa.delete(BoxFilter).where(BoxFilter.session_id.in_(old)))
+    return changed(session, sa.delete(LoginSession).where(LoginSession.ends_at < now() - EXPIRED_KEPT))

@@ -1,0 +1,743 @@
+"""Threads and their messages: the tables, the states, and the questions that the pages ask of them."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Mapped, Session, mapped_column, reconstructor
+
+from practice.db import Model, Transaction, choice, db, now
+from practice.errors import NotVisible, Stale
+from practice.people import Patient, Person
+from practice.settings import RequestType
+
+PAGE = 25
+
+
+class ThreadState(StrEnum):
+    WAITING = "waiting"  # the patient wrote last
+    ANSWERED = "answered"
+    CLOSED = "closed"
+
+
+class Event(StrEnum):
+    """What can happen to a thread beside a message being written."""
+
+    DELIVERED = "delivered"
+    RECEIVED = "received"
+    CLOSED = "closed"
+    REMOVED = "removed"
+    RESTORED = "restored"
+    HANDED = "handed"
+
+
+class Verb(StrEnum):
+    """What a person can do to a thread."""
+
+    WRITE = "write"  # the patient
+    ANSWER = "answer"  # the practice
+    CLOSE = "close"
+
+
+TRANSITIONS: dict[tuple[ThreadState, Verb], ThreadState] = {
+    (ThreadState.WAITING, Verb.WRITE): ThreadState.WAITING,
+    (ThreadState.WAITING, Verb.ANSWER): ThreadState.ANSWERED,
+    (ThreadState.WAITING, Verb.CLOSE): ThreadState.CLOSED,
+    (ThreadState.ANSWERED, Verb.WRITE): ThreadState.WAITING,
+    (ThreadState.ANSWERED, Verb.ANSWER): ThreadState.ANSWERED,
+    (ThreadState.ANSWERED, Verb.CLOSE): ThreadState.CLOSED,
+    (ThreadState.CLOSED, Verb.WRITE): ThreadState.WAITING,
+    (ThreadState.CLOSED, Verb.ANSWER): ThreadState.ANSWERED,
+}
+"""From which state a verb leads where. What is not here is refused; the pages show the buttons that are."""
+
+
+def _partial(name: str, *columns: str, where: str) -> sa.Index:
+    """An index over the rows for which a bare truth column holds. Serves a query only with this very predicate."""
+    return sa.Index(name, *columns, sqlite_where=sa.text(f"{where} = 1"), postgresql_where=sa.text(where))
+
+
+NOT_COUNTED: tuple[int | None, bool, bool] = (None, False, False)  # audience, is unread, is in box
+
+
+class Thread(Model):
+    """A conversation between one patient and the practice. Lists show one row a thread."""
+
+    __tablename__ = "thread"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(sa.String(22), unique=True)
+    patient_id: Mapped[int] = mapped_column(sa.ForeignKey("patient.id"))
+    audience_id: Mapped[int | None] = mapped_column(sa.ForeignKey("audience.id"))  # None: nobody has it yet
+    unrouted_since: Mapped[datetime | None]
+    type: Mapped[RequestType] = mapped_column(choice(RequestType))
+    title: Mapped[str] = mapped_column(sa.String(240))
+    state: Mapped[ThreadState] = mapped_column(choice(ThreadState))
+    facility_id: Mapped[int | None] = mapped_column(sa.ForeignKey("facility.id"))
+    version: Mapped[int] = mapped_column(sa.Integer)
+    created_at: Mapped[datetime]
+    last_patient_message_at: Mapped[datetime | None]
+    last_staff_message_at: Mapped[datetime | None]
+    is_unread: Mapped[bool]
+    is_in_box: Mapped[bool]
+    waiting_since: Mapped[datetime | None]
+    due_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+    removed_at: Mapped[datetime | None]
+    hidden_by_patient_at: Mapped[datetime | None]
+    patient_read_at: Mapped[datetime | None]
+    __mapper_args__ = {"version_id_col": version}
+    counted = NOT_COUNTED  # how its audience counts it, as read or last written: see recount
+    __table_args__ = (
+        sa.Index("ix_thread_audience", "audience_id", "last_patient_message_at", "id"),
+        _partial("ix_thread_in_box", "audience_id", "last_patient_message_at", "id", where="is_in_box"),
+        _partial("ix_thread_unread", "audience_id", "last_patient_message_at", "id", where="is_unread"),
+        _partial("ix_thread_in_box_of_patient", "patient_id", "last_patient_message_at", "id", where="is_in_box"),
+        sa.Index(
+            "ix_thread_unrouted",
+            "unrouted_since",
+            "id",
+            sqlite_where=sa.text("unrouted_since IS NOT NULL"),
+            postgresql_where=sa.text("unrouted_since IS NOT NULL"),
+        ),
+        sa.Index("ix_thread_answered_for_patient", "patient_id", "last_staff_message_at", "id"),
+        sa.Index("ix_thread_sent_by_patient", "patient_id", "last_patient_message_at", "id"),
+        sa.Index("ix_thread_sent_by_staff", "audience_id", "last_staff_message_at", "id"),
+    )
+
+    @reconstructor
+    def remember_how_it_is_counted(self) -> None:
+        self.counted = (self.audience_id, self.is_unread, self.is_in_box)
+
+
+class Message(Model):
+    """One text in a thread. Never changed: triggers refuse it."""
+
+    __tablename__ = "message"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(sa.String(22), unique=True)
+    thread_id: Mapped[int] = mapped_column(sa.ForeignKey("thread.id"))
+    author_id: Mapped[int] = mapped_column(sa.ForeignKey("person.id"))
+    is_from_patient: Mapped[bool]
+    communicator_id: Mapped[int | None] = mapped_column(sa.ForeignKey("communicator.id"))  # on whose behalf, or to whom
+    communicator_title: Mapped[str] = mapped_column(sa.String(400))  # as it was then
+    body: Mapped[str] = mapped_column(sa.Text)
+    sent_at: Mapped[datetime]
+    form_key: Mapped[str] = mapped_column(sa.String(22))
+    digest: Mapped[str] = mapped_column(sa.String(64))  # of all that the form said: tells a repeat from other words
+    __table_args__ = (
+        sa.UniqueConstraint("author_id", "form_key"),
+        sa.Index(None, "thread_id", "id"),
+        sa.Index(None, "author_id", "sent_at"),
+    )
+
+
+class Delivery(Model):
+    """The thread was put in front of a communicator. Ended by a transfer, never erased. Only routing.py writes it."""
+
+    __tablename__ = "delivery"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    thread_id: Mapped[int] = mapped_column(sa.ForeignKey("thread.id"), index=True)
+    communicator_id: Mapped[int] = mapped_column(sa.ForeignKey("communicator.id"), index=True)
+    title: Mapped[str] = mapped_column(sa.String(80))  # as it was then
+    at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+
+class History(Model):
+    """What happened to a thread: read by the way, the staff's history and the audit view."""
+
+    __tablename__ = "history"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    thread_id: Mapped[int] = mapped_column(sa.ForeignKey("thread.id"))
+    at: Mapped[datetime]
+    by_id: Mapped[int | None] = mapped_column(sa.ForeignKey("person.id"))
+    did: Mapped[Event] = mapped_column(choice(Event))
+    up_to_id: Mapped[int | None]  # the last message the event speaks of
+    words: Mapped[str] = mapped_column(sa.String(1000))
+    __table_args__ = (sa.Index(None, "thread_id", "id"),)
+
+
+class ReadLog(Model):
+    """A member of staff looked at a thread: once an hour, not at every look (45 CFR 164.312(b))."""
+
+    __tablename__ = "read_log"
+    person_id: Mapped[int] = mapped_column(sa.ForeignKey("person.id"), primary_key=True)
+    thread_id: Mapped[int] = mapped_column(sa.ForeignKey("thread.id"), primary_key=True)
+    hour: Mapped[int] = mapped_column(primary_key=True)  # hours since 1970
+    at: Mapped[datetime]
+    __table_args__ = (sa.Index(None, "thread_id", "at"),)
+
+
+def record(tx: Transaction, thread: int, did: Event, *, up_to: int | None = None, words: str = "") -> None:
+    """A line of the thread's history."""
+    tx.session.add(History(thread_id=thread, at=now(), by_id=tx.by.person, did=did, up_to_id=up_to, words=words))
+
+
+# ---- What may be done ----------------------------------------------------------------------------
+
+
+def can(state: ThreadState, verb: Verb) -> bool:
+    return (state, verb) in TRANSITIONS
+
+
+def can_receive(thread: Any) -> bool:
+    return bool(thread.is_unread)
+
+
+def can_close(thread: Any) -> bool:
+    return can(thread.state, Verb.CLOSE) and thread.removed_at is None
+
+
+def can_remove(thread: Any) -> bool:
+    """Only what was received leaves the lists, and what waits for an answer is closed first."""
+    return not thread.is_unread and thread.state != ThreadState.WAITING and thread.removed_at is None
+
+
+def move(tx: Transaction, thread: Thread, verb: Verb) -> None:
+    """Takes the thread to the state the table names. Raises Stale where it names none."""
+    if not can(thread.state, verb):
+        raise Stale(f"{verb} is not possible in state {thread.state}")
+    thread.state = TRANSITIONS[thread.state, verb]
+
+
+def mark(tx: Transaction, thread: Thread) -> None:
+    """Sets `is_in_box` from what it follows from; to be called after every change of state, removal, unread or audience."""
+    is_open = thread.state != ThreadState.CLOSED and thread.removed_at is None
+    thread.is_in_box = is_open and thread.last_patient_message_at is not None
+    recount(tx, thread)
+    tx.session.flush()
+
+
+def recount(tx: Transaction, thread: Thread) -> None:
+    """Takes the thread off the numbers of the audience that counted it and adds it to those of the one that has it now."""
+    present = (thread.audience_id, thread.is_unread, thread.is_in_box)
+    for sign, (audience, is_unread, is_in_box) in ((-1, thread.counted), (1, present)):
+        if audience is not None:
+            tx.unread[audience] += sign * is_unread
+            tx.in_box[audience] += sign * is_in_box
+    thread.counted = present
+
+
+# ---- Loading one, through who may ----------------------------------------------------------------
+
+
+def thread_of_patient(session: Session, key: str, patient: int, *, lock: bool = False) -> Thread:
+    """The patient's own thread. Raises NotVisible for anybody else's and for what is not there."""
+    return _one(session, sa.select(Thread).where(Thread.key == key, Thread.patient_id == patient), lock)
+
+
+def thread_of_box(session: Session, key: str, audiences: list[int], own_patient: int, *, lock: bool = False) -> Thread:
+    """A thread that one of these audiences has, and that is not the person's own. Raises NotVisible else."""
+    mine = sa.select(Thread).where(Thread.key == key, Thread.audience_id.in_(audiences), Thread.patient_id != own_patient)
+    return _one(session, mine, lock)
+
+
+def _one(session: Session, statement: sa.Select[Thread], lock: bool) -> Thread:
+    thread = session.scalar(statement.with_for_update() if lock else statement)
+    if thread is None:
+        raise NotVisible
+    return thread
+
+
+def last_message_id(session: Session, thread: int) -> int:
+    return session.scalar(sa.select(sa.func.max(Message.id)).where(Message.thread_id == thread)) or 0
+
+
+# ---- The open thread -----------------------------------------------------------------------------
+
+_HEAD = sa.select(
+    Thread.id,
+    Thread.key,
+    Thread.patient_id,
+    Thread.audience_id,
+    Thread.unrouted_since,
+    Thread.type,
+    Thread.title,
+    Thread.state,
+    Thread.version,
+    Thread.is_unread,
+    Thread.is_in_box,
+    Thread.waiting_since,
+    Thread.due_at,
+    Thread.removed_at,
+    Thread.patient_read_at,
+    Thread.last_staff_message_at,
+    Thread.last_patient_message_at.label("at"),
+    Thread.created_at,
+    Person.last_name,
+    Person.first_name,
+    Person.email,
+    Patient.dob,
+    Patient.gender,
+    Patient.phone,
+    Patient.record_number,
+).select_from(Thread).join(Person, Person.id == Thread.patient_id).join(Patient, Patient.id == Thread.patient_id)  # fmt: skip
+_MESSAGES = (
+    sa.select(
+        Message.id,
+        Message.key,
+        Message.is_from_patient,
+        Message.communicator_title,
+        Message.body,
+        Message.sent_at,
+        Message.author_id,
+        Person.last_name,
+        Person.first_name,
+    )
+    .select_from(Message)
+    .join(Person, Person.id == Message.author_id)
+    .where(Message.thread_id == sa.bindparam("thread"), Message.id < sa.bindparam("before"))
+    .order_by(Message.id.desc())
+    .limit(sa.bindparam("limit"))
+)
+EVENTS = 200
+_HISTORY = (
+    sa.select(History.id, History.at, History.did, History.up_to_id, History.words, Person.last_name, Person.first_name)
+    .select_from(History)
+    .outerjoin(Person, Person.id == History.by_id)
+    .where(History.thread_id == sa.bindparam("thread"))
+    .order_by(History.id.desc())
+    .limit(EVENTS)
+)
+_EVENTS_OF = _HISTORY.where(
+    sa.or_(
+        History.did.in_((Event.DELIVERED, Event.HANDED)),
+        sa.and_(History.did == Event.RECEIVED, History.up_to_id >= sa.bindparam("first")),
+    )
+).order_by(None).order_by(History.id).limit(2 * EVENTS)  # fmt: skip
+_NEXT_ANSWER = (
+    sa.select(Message.id, Message.sent_at)
+    .where(Message.thread_id == sa.bindparam("thread"), Message.id >= sa.bindparam("before"), ~Message.is_from_patient)
+    .order_by(Message.id)
+    .limit(1)
+)
+NEWEST = 2**31 - 1  # the largest id
+SHOWN = 50  # messages of a long thread on one page; older ones by "Earlier messages"
+
+_HEAD_OF_PATIENT = _HEAD.where(Thread.key == sa.bindparam("key"), Thread.patient_id == sa.bindparam("patient"))
+
+
+@lru_cache(maxsize=1)
+def _head_of_box() -> Any:
+    return _HEAD.where(
+        Thread.key == sa.bindparam("key"),
+        Thread.audience_id.in_(sa.bindparam("audiences", expanding=True)),
+        Thread.patient_id != sa.bindparam("own_patient"),
+    )
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A thread as it is read: its head (columns of thread, person, patient), up to 50 messages, its events, oldest first."""
+
+    head: Any
+    messages: list[Any]
+    events: list[Any]
+    has_earlier: bool
+    next_answer: Any = None  # of an earlier page: the answer of the practice that follows it
+
+    @property
+    def last_id(self) -> int:
+        return self.messages[-1].id if self.messages else 0
+
+
+def opened_by_patient(key: str, patient: int, *, before: int = NEWEST) -> Opened:
+    """The patient's own thread. Raises NotVisible."""
+    return _opened(db.session.execute(_HEAD_OF_PATIENT, {"key": key, "patient": patient}).first(), before)
+
+
+def opened_by_staff(key: str, audiences: list[int], own_patient: int, *, before: int = NEWEST) -> Opened:
+    """A thread of these audiences, the person's own excepted. Raises NotVisible."""
+    values = {"key": key, "audiences": audiences, "own_patient": own_patient}
+    return _opened(db.session.execute(_head_of_box(), values).first(), before)
+
+
+def _opened(head: Any, before: int) -> Opened:
+    if head is None:
+        raise NotVisible
+    messages = db.session.execute(_MESSAGES, {"thread": head.id, "before": before, "limit": SHOWN + 1}).all()
+    events = db.session.execute(_HISTORY, {"thread": head.id}).all()
+    next_answer = None
+    if messages and (before < NEWEST or len(events) == EVENTS):  # of long threads only: what the newest events do not tell
+        first = messages[:SHOWN][-1].id
+        events = list({e.id: e for e in (*events, *db.session.execute(_EVENTS_OF, {"thread": head.id, "first": first}))}.values())
+        events.sort(key=lambda e: -e.id)
+        next_answer = db.session.execute(_NEXT_ANSWER, {"thread": head.id, "before": before}).first()
+    return Opened(head, list(reversed(messages[:SHOWN])), list(reversed(events)), len(messages) > SHOWN, next_answer)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A station on the way of a message: its name, when it was reached (None: not yet), and a word beside it."""
+
+    name: str
+    at: datetime | None
+    note: str = ""
+
+
+def way_of(message: Any, opened: Opened) -> list[Step]:
+    """Sent, Delivered, Received, Answered: the way of a message of the patient, from what happened after it."""
+    delivered = [e for e in opened.events if e.did in (Event.DELIVERED, Event.HANDED)]
+    before = [e for e in delivered if (e.up_to_id or 0) <= message.id]
+    later = next((e for e in delivered if (e.up_to_id or 0) > message.id), None)
+    reached = before[-1] if before else later
+    is_waiting_for_someone = opened.head.unrouted_since is not None and opened.head.unrouted_since <= message.sent_at
+    received = next((e for e in opened.events if e.did == Event.RECEIVED and (e.up_to_id or 0) >= message.id), None)
+    answer = next((m for m in opened.messages if not m.is_from_patient and m.id > message.id), opened.next_answer)
+    titles = ", ".join(titles_of(before))
+    if not before and later:
+        titles = json.loads(later.words)["title"]
+    if is_waiting_for_someone and received is None and answer is None:
+        arrived = Step("Delivered", None, "")
+    else:
+        arrived = Step("Delivered", max(message.sent_at, reached.at) if reached else None, titles)
+    return [
+        Step("Sent", message.sent_at),
+        arrived,
+        Step("Received", received.at if received else None),
+        Step("Answered", answer.sent_at if answer else None),
+    ]
+
+
+def titles_of(events: list[Any]) -> list[str]:
+    """The communicators that have a thread after these events; handing on takes it from those before."""
+    titles: dict[str, None] = {}
+    for event in events:
+        if event.did == Event.HANDED:
+            titles.clear()
+        if event.did in (Event.DELIVERED, Event.HANDED):
+            titles[json.loads(event.words)["title"]] = None
+    return list(titles)
+
+
+READ_BY_PATIENT = (
+    sa.update(Thread)
+    .where(Thread.id == sa.bindparam("thread"))
+    .values(patient_read_at=sa.bindparam("at"), version=Thread.version)
+)
+"""The read mark a patient leaves by opening; says nothing about the thread, so its version stays."""
+
+
+def log_read(dialect: str) -> sa.Executable:
+    """The row a member of staff leaves by opening a thread: one an hour, a second one is ignored."""
+    return _log_read(dialect)
+
+
+@lru_cache(maxsize=2)
+def _log_read(dialect: str) -> sa.Executable:
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return insert(ReadLog).on_conflict_do_nothing()
+
+
+# ---- Lists ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Page:
+    """At most 25 rows in the order shown; whether there are newer and older ones."""
+
+    rows: list[Any]
+    has_newer: bool
+    has_older: bool
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a page begins: beyond this row, towards older or newer ones."""
+
+    at: datetime
+    id: int
+    is_newer: bool = False
+
+
+# One LIMITed branch for each audience, then the 25 newest of them: an IN over audiences reads everything on PostgreSQL.
+MOST_BRANCHES = 64
+_IN_BOX_COLUMNS = (
+    "t.id, t.key, t.audience_id, t.type, t.title, t.state, t.is_unread, t.waiting_since, t.due_at, t.removed_at,"
+    " t.{order} AS at, p.last_name, p.first_name, p.email, pt.dob, pt.gender, pt.phone, pt.record_number"
+)
+_BY = {"in_box": "last_patient_message_at", "all": "last_patient_message_at", "sent": "last_staff_message_at"}
+
+
+@lru_cache(maxsize=512)
+def _list(branches: int, which: str, unread: bool, beyond: str, by_patients: int, dialect: str) -> Any:
+    """The statement of a list page, by shape. Text, because building and hashing it each time costs more than running it."""
+    order, is_sqlite = _BY[which], dialect == "sqlite"
+    direction = "ASC" if beyond == ">" else "DESC"
+    where = [f"{order} IS NOT NULL", "patient_id != :own_patient"]
+    if unread:
+        where.append("is_unread = 1" if is_sqlite else "is_unread")
+    elif which == "in_box":
+        where.append("is_in_box = 1" if is_sqlite else "is_in_box")
+    if which != "in_box" or unread:
+        where.append("removed_at IS NULL")
+    if beyond:
+        where.append(f"({order}, id) {beyond} (:at, :id)")
+    if by_patients:
+        where.append("patient_id IN :patients")
+    inner = f"ORDER BY {order} {direction}, id {direction} LIMIT {PAGE + 1}"
+    condition = " AND ".join(where)
+    if by_patients:
+        source = f"SELECT id FROM thread WHERE audience_id IN :audiences AND {condition} {inner}"
+    else:
+        single = [f"audience_id = :a{i}" for i in range(min(branches, MOST_BRANCHES))]
+        rest = ["audience_id IN :audiences"] if branches > MOST_BRANCHES else []
+        source = " UNION ALL ".join(
+            f"SELECT * FROM (SELECT id, {order} FROM thread WHERE {audience} AND {condition} {inner}) AS b{i}"
+            for i, audience in enumerate(single + rest)
+        )
+        source = f"SELECT id FROM ({source}) AS u {inner}"
+    text = (
+        f"SELECT {_IN_BOX_COLUMNS.format(order=order)} FROM ({source}) AS f JOIN thread t ON t.id = f.id"
+        f" JOIN person p ON p.id = t.patient_id JOIN patient pt ON pt.id = t.patient_id"
+        f" ORDER BY t.{order} {direction}, t.id {direction}"
+    )
+    statement = sa.text(text)
+    if by_patients:
+        statement = statement.bindparams(sa.bindparam("patients", expanding=True))
+    if by_patients or branches > MOST_BRANCHES:
+        statement = statement.bindparams(sa.bindparam("audiences", expanding=True))
+    at = sa.column("at", Thread.created_at.type)
+    if beyond:
+        statement = statement.bindparams(sa.bindparam("at", type_=Thread.created_at.type))
+    thread_columns = (Thread.id, Thread.key, Thread.audience_id, Thread.type, Thread.title, Thread.state, Thread.is_unread)
+    times = (Thread.waiting_since, Thread.due_at, Thread.removed_at, at)
+    whose = (Person.last_name, Person.first_name, Person.email, Patient.dob, Patient.gender, Patient.phone, Patient.record_number)
+    return statement.columns(*(sa.column(c.name, c.type) for c in (*thread_columns, *times, *whose)))
+
+
+def threads_for(
+    audiences: list[int],
+    *,
+    own_patient: int,
+    which: str = "in_box",
+    unread: bool = False,
+    patients: list[int] | None = None,
+    place: Place | None = None,
+) -> Page:
+    """A page of threads of these audiences, newest first.
+
+    `which`: in_box (waiting and answered), all (closed too), sent (what the practice wrote). `patients` narrows to at most
+    200 of them. Rows have the columns of thread, person and patient, and `at`, the time they are ordered by (UTC).
+    """
+    if not audiences or patients == []:
+        return Page([], False, False)
+    beyond = "" if place is None else ">" if place.is_newer else "<"
+    by_patients = int(patients is not None)
+    dialect = db.session.get_bind().dialect.name
+    statement = _list(0 if by_patients else len(audiences), which, unread, beyond, by_patients, dialect)
+    values: dict[str, Any] = {"own_patient": own_patient}
+    if by_patients:
+        values |= {"audiences": audiences, "patients": patients}
+    else:
+        values |= {f"a{i}": audience for i, audience in enumerate(audiences[:MOST_BRANCHES])}
+        if len(audiences) > MOST_BRANCHES:
+            values["audiences"] = audiences[MOST_BRANCHES:]
+    if place:
+        values |= {"at": place.at, "id": place.id}
+    return _page(db.session.execute(statement, values).all(), place)
+
+
+def _page(found: Any, place: Place | None) -> Page:
+    rows, is_more = list(found[:PAGE]), len(found) > PAGE
+    if place and place.is_newer:
+        return Page(rows[::-1], has_newer=is_more, has_older=True)
+    return Page(rows, has_newer=place is not None, has_older=is_more)
+
+
+def place_in_box(key: str, audiences: list[int], *, which: str, is_newer: bool) -> Place | None:
+    """Where a page begins, by the key of the row it lies beyond; None, the first page, for a row that is not there any more."""
+    order = getattr(Thread, _BY[which])
+    row = db.session.execute(
+        sa.select(Thread.id, order).where(Thread.key == key, Thread.audience_id.in_(audiences), order.is_not(None))
+    ).first()
+    return Place(row[1], row[0], is_newer) if row else None
+
+
+def newest_answers(threads: list[int]) -> dict[int, Any]:
+    """Of each of these threads the practice's newest message: its communicator's title and its author's names."""
+    newest = (
+        sa.select(Message.id)
+        .where(Message.thread_id == Thread.id, ~Message.is_from_patient)
+        .order_by(Message.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    ids = sa.select(newest).where(Thread.id.in_(threads))
+    found = sa.select(Message.thread_id, Message.communicator_title, Person.last_name, Person.first_name).join(
+        Person, Person.id == Message.author_id
+    )
+    return {row.thread_id: row for row in db.session.execute(found.where(Message.id.in_(ids)))}
+
+
+def own_unread(audiences: list[int], patient: int) -> int:
+    """How many unread threads of these audiences are the person's own, as a patient: not counted for them."""
+    if not patient:
+        return 0
+    own = sa.select(sa.func.count()).where(Thread.patient_id == patient, Thread.is_unread, Thread.audience_id.in_(audiences))
+    return db.session.scalar(own) or 0
+
+
+_PATIENT_ROW = (
+    Thread.id, Thread.key, Thread.type, Thread.title, Thread.state, Thread.due_at, Thread.unrouted_since, Thread.created_at,
+    Thread.last_patient_message_at, Thread.last_staff_message_at, Thread.patient_read_at,
+)  # fmt: skip
+_last_title = (
+    sa.select(Message.communicator_title)
+    .where(Message.thread_id == Thread.id, Message.is_from_patient == sa.bindparam("from_patient"))
+    .order_by(Message.id.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+_has_it_now = (
+    sa.select(sa.func.aggregate_strings(Delivery.title, ", "))
+    .where(Delivery.thread_id == Thread.id, Delivery.ended_at.is_(None))
+    .scalar_subquery()
+)
+
+
+@lru_cache(maxsize=16)
+def _patient_list(which: str, beyond: str) -> Any:
+    order = Thread.last_staff_message_at if which == "inbox" else Thread.last_patient_message_at
+    title = _last_title if which == "inbox" else _has_it_now
+    key = sa.tuple_(order, Thread.id)
+    where = [Thread.patient_id == sa.bindparam("patient"), order.is_not(None), Thread.hidden_by_patient_at.is_(None)]
+    if beyond:
+        place = sa.tuple_(sa.bindparam("at", type_=order.type), sa.bindparam("id", type_=sa.Integer))
+        where.append(key > place if beyond == ">" else key < place)
+    by = (order.asc(), Thread.id.asc()) if beyond == ">" else (order.desc(), Thread.id.desc())
+    return (
+        sa.select(*_PATIENT_ROW, order.label("at"), title.label("communicator_title")).where(*where).order_by(*by).limit(PAGE + 1)
+    )
+
+
+def threads_of_patient(patient: int, *, which: str = "inbox", place: Place | None = None) -> Page:
+    """A page of the patient's threads: `inbox` those with an answer, `sent` those the patient wrote in; newest first."""
+    beyond = "" if place is None else ">" if place.is_newer else "<"
+    values: dict[str, Any] = {"patient": patient} | ({"from_patient": False} if which == "inbox" else {})
+    if place:
+        values |= {"at": place.at, "id": place.id}
+    return _page(db.session.execute(_patient_list(which, beyond), values).all(), place)
+
+
+def place_of_patient(key: str, patient: int, *, which: str, is_newer: bool) -> Place:
+    """Where a page of the patient's list begins, by the key of the row it lies beyond. Raises NotVisible."""
+    order = Thread.last_staff_message_at if which == "inbox" else Thread.last_patient_message_at
+    row = db.session.execute(sa.select(Thread.id, order).where(Thread.key == key, Thread.patient_id == patient)).first()
+    if row is None or row[1] is None:
+        raise NotVisible
+    return Place(row[1], row[0], is_newer)
+
+
+def message_in(thread_key: str, key: str) -> int:
+    """The id of a message of a thread; the newest place of all for one that is not there. Says nothing of who may read it."""
+    found = sa.select(Message.id).join(Thread, Thread.id == Message.thread_id).where(Message.key == key, Thread.key == thread_key)
+    return db.session.scalar(found) or NEWEST
+
+
+def message_of_patient(key: str, thread_key: str, patient: int) -> int:
+    """The id of a message of the patient's own thread. Raises NotVisible."""
+    found = db.session.scalar(
+        sa.select(Message.id)
+        .join(Thread, Thread.id == Message.thread_id)
+        .where(Message.key == key, Thread.key == thread_key, Thread.patient_id == patient)
+    )
+    if found is None:
+        raise NotVisible
+    return found
+
+
+@dataclass(frozen=True)
+class UnderWay:
+    """A thread that waits for an answer, and the way of what the patient wrote last in it."""
+
+    thread: Any
+    steps: list[Step]
+
+
+@dataclass(frozen=True)
+class _Written:
+    id: int
+    sent_at: datetime
+
+
+_last_id = sa.select(sa.func.max(Message.id)).where(Message.thread_id == Thread.id).scalar_subquery()
+_UNDER_WAY = (
+    sa.select(*_PATIENT_ROW, _last_id.label("last_id"))
+    .where(Thread.patient_id == sa.bindparam("patient"), Thread.state == ThreadState.WAITING)
+    .where(Thread.hidden_by_patient_at.is_(None))
+    .order_by(Thread.last_patient_message_at.desc(), Thread.id.desc())
+    .limit(sa.bindparam("limit"))
+)
+_EVENTS_UNDER_WAY = (
+    sa.select(History.id, History.thread_id, History.at, History.did, History.up_to_id, History.words)
+    .where(
+        History.thread_id.in_(sa.bindparam("threads", expanding=True)),
+        sa.or_(History.did.in_((Event.DELIVERED, Event.HANDED)), History.at >= sa.bindparam("since", type_=History.at.type)),
+    )
+    .order_by(History.id)
+)
+
+
+def under_way_of_patient(patient: int, *, limit: int = 5) -> list[UnderWay]:
+    """The patient's threads that wait for an answer, newest first, with their ways. Two statements."""
+    rows = db.session.execute(_UNDER_WAY, {"patient": patient, "limit": limit}).all()
+    since = min((row.last_patient_message_at for row in rows), default=now())
+    values = {"threads": [row.id for row in rows], "since": since}
+    events = db.session.execute(_EVENTS_UNDER_WAY, values).all()
+    found = []
+    for row in rows:
+        opened = Opened(row, [], [e for e in events if e.thread_id == row.id], False)
+        found.append(UnderWay(row, way_of(_Written(row.last_id, row.last_patient_message_at), opened)))
+    return found
+
+
+def is_new_for_patient(row: Any) -> bool:
+    """There is an answer that the patient has not opened yet."""
+    return row.last_staff_message_at is not None and row.last_staff_message_at > (row.patient_read_at or row.created_at)
+
+
+# ---- For the admin: envelopes, never words -------------------------------------------------------
+
+
+def unrouted(*, limit: int = 200) -> list[Any]:
+    """Envelopes of threads that wait for a recipient, oldest first: key, patient, type, since, who has it now (audience)."""
+    return list(
+        db.session.execute(
+            sa.select(
+                Thread.key,
+                Thread.type,
+                Thread.unrouted_since,
+                Thread.version,
+                Thread.audience_id,
+                Person.last_name,
+                Person.first_name,
+            )
+            .join(Person, Person.id == Thread.patient_id)
+            .where(Thread.unrouted_since.is_not(None))
+            .order_by(Thread.unrouted_since, Thread.id)
+            .limit(limit)
+        )
+    )
+
+
+def unrouted_count(*, at_most: int = 100) -> int:
+    some = sa.select(Thread.id).where(Thread.unrouted_since.is_not(None)).limit(at_most).subquery()
+    return db.session.scalar(sa.select(sa.func.count()).select_from(some)) or 0
+
+
+def last_handing(key: str) -> Any:
+    """When this thread was last put in front of a communicator (`words`: JSON with its title), and the name of who did it."""
+    return db.session.execute(
+        sa.select(History.at, History.words, Person.last_name, Person.first_name)
+        .join(Thread, Thread.id == History.thread_id)
+        .outerjoin(Person, Person.id == History.by_id)
+        .where(Thread.key == key, History.did.in_((Event.DELIVERED, Event.HANDED)))
+        .order_by(History.id.desc())
+        .limit(1)
+    ).first()

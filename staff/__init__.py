@@ -1,0 +1,10 @@
+"""The staff side: the shared Message Box."""
+
+from flask import Blueprint
+
+from web.gate import STAFF, guard
+
+blueprint = Blueprint("staff", __name__, url_prefix="/staff")
+guard(blueprint, STAFF)
+
+from staff import inbox, new_message, replies, thread  # noqa: E402, F401

@@ -1,0 +1,136 @@
+"""New Message: find the patient, then write from one of one's own communicators."""
+
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+from flask import render_template, request
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from wtforms import DateField, HiddenField, SelectField, StringField, TextAreaField
+from wtforms.validators import Optional
+
+from practice import conversations, sessions
+from practice.conversations import BODY_MAX, TITLE_MAX
+from practice.db import db
+from practice.errors import Invalid
+from practice.people import Kind, Patient, Person, fold
+from staff import blueprint
+from staff.box import my_box, unread
+from staff.inbox import admins
+from web import forms
+from web.answers import Answer, to
+from web.forms import AtMost, Filled, Form, tidy
+from web.gate import visitor
+
+MOST_FOUND = 25
+
+
+class FindForm(Form):
+    name = StringField(_l("Name (Last, First)"), filters=[tidy])
+    dob = DateField(_l("DOB"), [Optional()])
+    record_number = StringField(_l("Record number"), filters=[tidy])
+
+
+class MessageForm(Form):
+    patient = HiddenField()
+    communicator = SelectField(_l("From"), choices=[], validate_choice=False)
+    title = StringField(
+        _l("Title"), [Filled(_l("Write a title.")), AtMost(TITLE_MAX, _l("Use at most 120 characters."))], filters=[tidy]
+    )
+    body = TextAreaField(
+        _l("Message"),
+        [Filled(_l("Write your message.")), AtMost(BODY_MAX, _l("Use at most 20,000 characters."))],
+        filters=[tidy],
+    )
+
+
+@blueprint.get("/messages/new")
+def new_message() -> Answer:
+    """First the search; with a patient chosen (or a kept draft) the form."""
+    form = forms.opened(MessageForm, patient=request.args.get("patient", "")[:22])
+    values = sessions.kept_filter(visitor(), request.args.get("filter", ""))
+    find = FindForm(formdata=None)
+    find.name.data, find.record_number.data = values.get("name", ""), values.get("record_number", "")
+    return _page(form, find, _find(values) if values else None)
+
+
+@blueprint.post("/messages/new")
+def send_message() -> Answer:
+    form = MessageForm()
+    if not form.validate_on_submit():
+        return _page(form, FindForm(formdata=None), None, 422)
+    try:
+        sent = conversations.start(
+            form.patient.data or "",
+            communicator=form.communicator.data or "",
+            title=form.title.data,
+            body=form.body.data,
+            form_key=form.key.data,
+            by=visitor().actor,
+        )
+    except Invalid as error:
+        form.put(error)
+        return _page(form, FindForm(formdata=None), None, 422)
+    return to("staff.message", key=sent.thread_key, which="sent", done="sent")
+
+
+@blueprint.post("/patients/searches")
+def find_patient() -> Answer:
+    """Names and birth dates stay out of addresses: the session keeps them."""
+    form = FindForm()
+    is_valid = form.validate_on_submit()
+    if is_valid and not (form.name.data or form.dob.data or form.record_number.data):
+        form.put(Invalid("name", _("Write a name, a date of birth or a record number.")))
+        is_valid = False
+    if not is_valid:
+        return _page(MessageForm(formdata=None), form, None, 422)
+    values = {
+        "name": form.name.data or "",
+        "dob": form.dob.data.isoformat() if form.dob.data else "",
+        "record_number": form.record_number.data or "",
+    }
+    return to("staff.new_message", filter=sessions.keep_filter(visitor(), values))
+
+
+def _page(form: Form, find: Form, found: list[Any] | None, status: int = 200) -> tuple[str, int]:
+    box = my_box()
+    form.communicator.choices = [(m.key, m.title) for m in box.mine if m.is_in_use]
+    context = {
+        "here": "staff.new_message",
+        "box": box,
+        "unread": unread(),
+        "form": form,
+        "find": find,
+        "found": found,
+        "most": MOST_FOUND,
+        "patient": _patient(form.patient.data or "", box.own_patient),
+        "admins": [] if box.mine else admins(),
+    }
+    return render_template("staff/new_message.html", **context), status
+
+
+_PATIENTS = (
+    sa.select(
+        Person.key, Person.last_name, Person.first_name, Person.status, Patient.id, Patient.dob, Patient.record_number
+    )
+    .join(Patient, Patient.id == Person.id)
+    .where(Person.kind == Kind.PATIENT)
+)  # fmt: skip
+
+
+def _patient(key: str, own: int) -> Any:
+    return db.session.execute(_PATIENTS.where(Person.key == key, Person.id != own)).first() if key else None
+
+
+def _find(values: dict[str, str]) -> list[Any]:
+    """At most 25 patients who fit all that was given, by name; never oneself."""
+    where = [Person.id != my_box().own_patient]
+    if values.get("name"):
+        low = fold(values["name"].replace(",", " "))
+        where += [Person.name_key >= low, Person.name_key < low + "\U0010ffff"]
+    if values.get("dob"):
+        where.append(Patient.dob == date.fromisoformat(values["dob"]))
+    if values.get("record_number"):
+        where.append(Patient.record_number == values["record_number"])
+    return list(db.session.execute(_PATIENTS.where(*where).order_by(Person.name_key, Person.id).limit(MOST_FOUND + 1)))

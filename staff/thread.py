@@ -1,0 +1,159 @@
+"""The open message: read, received, closed, deleted, restored."""
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import render_template, request
+from flask_babel import gettext as _
+from flask_babel import ngettext
+
+from practice import conversations, threads
+from practice.db import WRITE, db, now, small_write
+from practice.errors import NotAllowed, Stale
+from practice.threads import NEWEST, Event, Opened, opened_by_staff, way_of
+from staff import blueprint
+from staff.box import my_box, unread
+from staff.inbox import kept, listed, row_words
+from web.answers import Answer, is_htmx, notice, to
+from web.facts import facts_of
+from web.formats import day, full_name, stamp
+from web.gate import visitor
+
+
+@blueprint.get("/messages/<key>")
+def message(key: str) -> Answer:
+    return pane(open_logged(key))
+
+
+@blueprint.post("/messages/<key>/receipts")
+def receive(key: str) -> Answer:
+    return _act(key, conversations.receive, "received")
+
+
+@blueprint.post("/messages/<key>/closing")
+def close(key: str) -> Answer:
+    return _act(key, conversations.close, "closed")
+
+
+@blueprint.post("/messages/<key>/removal")
+def delete(key: str) -> Answer:
+    try:
+        conversations.remove(key, version=_version(), by=visitor().actor)
+    except NotAllowed as refused:
+        return pane(open_logged(key), 409, refusal=_why_not(str(refused)))
+    except Stale:
+        return lost_race(key)
+    return to("staff.inbox", done="deleted", about=key, **_kept_of_in_box())
+
+
+@blueprint.post("/messages/<key>/restoring")
+def restore(key: str) -> Answer:
+    conversations.restore(key, by=visitor().actor)
+    return to("staff.inbox", done="restored", **_kept_of_in_box())
+
+
+def _kept_of_in_box() -> dict[str, Any]:
+    return {} if "which" in kept() else kept()
+
+
+def _act(key: str, verb: Callable[..., None], done: str) -> Answer:
+    try:
+        verb(key, version=_version(), by=visitor().actor)
+    except Stale:
+        return lost_race(key)
+    if is_htmx():
+        return pane(open_logged(key), is_changed=True)
+    return to("staff.message", key=key, done=done, **kept())
+
+
+def _version() -> int:
+    """The version the page showed; nonsense is a version nothing has."""
+    text = request.form.get("version", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
+
+
+def _why_not(reason: str) -> str:
+    if reason == "unread":
+        return _("Not deleted: it is unread. Press Receive first.")
+    return _("Not deleted: the patient still waits. Answer it or press Close first.")
+
+
+# ---- The pane --------------------------------------------------------------------------------------------
+
+
+def opened(key: str) -> Opened:
+    """The thread, if one of my communicators has it. Raises NotVisible."""
+    box = my_box()
+    earlier = request.args.get("earlier")
+    place = threads.message_in(key, earlier) if earlier else NEWEST
+    return opened_by_staff(key, box.audiences, box.own_patient, before=place)
+
+
+def open_logged(key: str) -> Opened:
+    """The same, and the look is written down before anything is shown."""
+    found, at = opened(key), now()
+    values = {
+        "person_id": visitor().person_id,
+        "thread_id": found.head.id,
+        "hour": int(at.timestamp() // 3600),
+        "at": at,
+    }
+    small_write(threads.log_read(db.engines[WRITE].dialect.name), values, waits=True)
+    return found
+
+
+def pane(found: Opened, status: int = 200, **more: Any) -> tuple[str, int]:
+    """The pane alone for htmx; for a browser the list beside it."""
+    context = shown(found) | more
+    if is_htmx():
+        return render_template("staff/_message.html", unread=unread(), htmx=True, **context), status
+    which = "sent" if request.args.get("which") == "sent" else "in_box"
+    return render_template("staff/message.html", **listed(which) | {"notice": notice()} | context), status
+
+
+def shown(found: Opened) -> dict[str, Any]:
+    """What every pane shows: reading, writing, after a lost race."""
+    box, head = my_box(), found.head
+    received = [e for e in found.events if e.did == Event.RECEIVED]
+    asked = [m for m in found.messages if m.is_from_patient]
+    return {
+        **row_words(box, kept()),
+        "box": box,
+        "thread": found,
+        "head": head,
+        "receivers_of": ", ".join(box.titles_of(head.audience_id)),
+        "facts": facts_of(head.type, head.id),
+        "way": way_of(asked[-1], found) if asked else [],
+        "received": received[-1] if received and not head.is_unread else None,
+        "may": {"receive": threads.can_receive(head), "close": threads.can_close(head), "remove": threads.can_remove(head)},
+        "state_words": _state_words(head),
+        "is_late": head.due_at is not None and head.due_at < now(),
+    }
+
+
+def _state_words(head: Any) -> str:
+    if head.waiting_since is None:
+        return _("Closed") if head.state == "closed" else _("Answered")
+    days = (now() - head.waiting_since).days
+    since = _("waiting since %(at)s", at=stamp(head.waiting_since))
+    if days:
+        since = ngettext("waiting %(num)s day", "waiting %(num)s days", days)
+    if head.due_at is not None and head.due_at < now():
+        return _("Overdue, %(since)s", since=since)
+    return _("Answer by %(day)s, %(since)s", day=day(head.due_at), since=since) if head.due_at else since
+
+
+def lost_race(key: str) -> Answer:
+    """409 with the pane as it now is, naming who was faster."""
+    found = open_logged(key)
+    last = found.events[-1] if found.events else None
+    newest = found.messages[-1]
+    if last is None or newest.sent_at > last.at:
+        words = _(
+            "Not done: %(name)s wrote at %(at)s, before you. This is how it is now.",
+            name=full_name(newest),
+            at=stamp(newest.sent_at),
+        )
+    else:
+        words = _("Not done: %(name)s was faster, at %(at)s. This is how it is now.", name=full_name(last), at=stamp(last.at))
+    return pane(found, 409, refusal=words, is_changed=True)

@@ -1,0 +1,187 @@
+/* The portal's own script. Every page works without it. All event names of htmx stand here and nowhere else. */
+(() => {
+  "use strict";
+  const HTMX = { before: "htmx:beforeRequest", after: "htmx:afterRequest", swapped: "htmx:afterSettle", lost: ["htmx:sendError", "htmx:timeout"] };
+  /* A person pressed something; anything else (polling, a draft saved while typing) must not move the focus or clear a notice. */
+  const isAct = ({ requestConfig }) => ["click", "submit"].includes(requestConfig?.triggeringEvent?.type);
+  const all = (selector, root = document) => [...(root.matches?.(selector) ? [root] : []), ...root.querySelectorAll(selector)];
+  const fill = (pattern, values) => pattern.replace(/%\((\w+)\)s/g, (_, name) => values[name]);
+
+  /* ---- Log-off: the server decides, this only shows when. Tabs tell each other of a later end. ---- */
+  const channel = "BroadcastChannel" in window ? new BroadcastChannel("session") : null;
+  const SPOKEN = [120, 60, 30];
+  let ends = 0, ahead = 0, wasSpoken = Infinity, written = null;
+  const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+  const now = () => Date.now() + ahead;  /* by the server's clock, where the page says it (data-now) */
+
+  function setEnds(at, isToTell = true) {
+    if (!(at > ends)) return;
+    ends = at;
+    wasSpoken = Infinity;
+    if (isToTell) channel?.postMessage(at);
+    tick();
+  }
+
+  /* Asked for anew, not reloaded: a browser would stop to ask whether to send the form of an answered POST again. */
+  const leave = () => { ends = Infinity; location.replace(location.pathname + location.search); };
+
+  function tick() {
+    const shown = document.querySelector("[data-log-off]");
+    if (!shown || !ends || ends === Infinity) return;
+    const seconds = Math.max(0, Math.round((ends - now()) / 1000));
+    if (seconds === 0) { leave(); return; }
+    const isSoon = seconds <= 120;
+    const left = isSoon ? clock(seconds) : fill(shown.dataset.minutes, { n: Math.ceil(seconds / 60) });
+    const text = fill(shown.dataset.pattern, { left });
+    if (shown.textContent !== text) shown.textContent = text;
+    const warning = document.getElementById("timeout");
+    if (warning) {
+      if (!isSoon && warning.contains(document.activeElement)) written?.focus();  /* back to what the person was writing */
+      warning.hidden = !isSoon;
+      warning.querySelector("[data-timeout-clock]").textContent = clock(seconds);
+    }
+    const due = SPOKEN.find((at) => seconds <= at && at < wasSpoken && seconds > at - 10);
+    const said = document.getElementById("timeout-said");
+    if (due && said) {
+      wasSpoken = due;
+      said.textContent = fill(said.dataset.pattern, { left });
+    }
+  }
+
+  async function stay(form) {
+    let answer;
+    try {
+      answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)), headers: { Accept: "application/json" } });
+    } catch { showOffline(true); return; }
+    const later = answer.ok && !answer.redirected ? await answer.json().catch(() => null) : null;
+    if (later?.ends) setEnds(later.ends);
+    else leave();  /* the session is over: the answer was the log-in page */
+  }
+
+  /* ---- Characters left: code points, counted as the server keeps them. Said aloud at most every twenty. ---- */
+  function count(control) {
+    const foot = document.getElementById(`${control.id}-count`);
+    if (!foot) return;
+    const max = Number(control.dataset.max), left = max - [...control.value.replace(/\r\n?/g, "\n").normalize("NFC")].length;
+    const number = new Intl.NumberFormat(document.documentElement.lang);
+    foot.textContent = fill(left < 0 ? foot.dataset.over : foot.dataset.left, { n: number.format(Math.abs(left)), max: number.format(max) });
+    foot.classList.toggle("is-over", left < 0);
+    if (!foot.said) {  /* the foot changes with every key, so a second, hidden one is what is read aloud */
+      foot.said = document.createElement("span");
+      foot.said.className = "visually-hidden";
+      foot.said.setAttribute("aria-live", "polite");
+      foot.saidAt = left;
+      foot.after(foot.said);
+    }
+    if (Math.abs(left - foot.saidAt) < 20 && left < 0 === foot.saidAt < 0) return;
+    foot.saidAt = left;
+    foot.said.textContent = foot.textContent;
+  }
+
+  /* ---- A field that only some choices need: data-shows="hand_over=Pick up,Mail". The server decides anyway. ---- */
+  function showConditional(root) {
+    for (const part of all("[data-shows]", root)) {
+      const form = part.closest("form"), [name, values] = part.dataset.shows.split("=");
+      const chosen = form ? new FormData(form).getAll(name) : [];
+      part.hidden = !values.split(",").some((value) => chosen.includes(value));
+    }
+  }
+
+  /* ---- Notices, focus, the open row ---- */
+  function showOffline(isToFocus) {
+    const alerts = document.getElementById("alerts");
+    alerts.replaceChildren(document.getElementById("offline-notice").content.cloneNode(true));
+    if (isToFocus) alerts.firstElementChild.focus();
+  }
+
+  /* What asks for the focus, else the heading; where neither is and the focused thing is gone, the first control. */
+  function focusIn(part) {
+    const head = part.querySelector("h1, h2");
+    const wanted = all("[data-focus]", part)[0] ?? head ?? (document.activeElement === document.body ? part.querySelector("a[href], button") : null);
+    if (wanted && wanted === head && !head.hasAttribute("tabindex")) head.tabIndex = -1;
+    wanted?.focus();
+  }
+
+  /* Marks the row of a link as the open one and returns the link that was marked before. Read or unread is the server's to say. */
+  const listOf = (link) => link.closest("#message-rows tbody tr, .list > li")?.parentElement;
+  function markRow(list, link) {
+    const before = list.querySelector(":scope > .is-open a[aria-current]");
+    before?.removeAttribute("aria-current");
+    for (const row of list.querySelectorAll(":scope > .is-open")) row.classList.remove("is-open");
+    link?.closest("tr, li").classList.add("is-open");
+    link?.setAttribute("aria-current", "true");
+    return before;
+  }
+
+  function prepare(part) {
+    all("[data-max]", part).forEach(count);
+    showConditional(part);
+    for (const end of all("[data-ends]", part)) setEnds(Number(end.dataset.ends));
+  }
+
+  /* ---- Listening ---- */
+  document.addEventListener("DOMContentLoaded", () => {
+    const end = document.querySelector("[data-ends]");
+    if (end?.dataset.now) ahead = Number(end.dataset.now) - Date.now();
+    /* A clock that is wrong would reload for ever: then the time of day written by the server stays. */
+    if (end && Number(end.dataset.ends) <= now()) ends = Infinity;
+    prepare(document);
+    document.querySelector("[data-focus]")?.focus();
+    setInterval(tick, 1000);
+  });
+  if (channel) channel.onmessage = ({ data }) => setEnds(data, false);
+
+  /* Going back must never show a filled form that could be sent again. */
+  window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+
+  document.addEventListener("focusin", ({ target }) => { if (!target.closest("#timeout")) written = target; });
+  document.addEventListener("input", ({ target }) => { if (target.matches("[data-max]")) count(target); });
+  document.addEventListener("change", ({ target }) => {
+    if (target.form) showConditional(target.form);
+    if (!target.matches("[data-tick-all]") || !target.form) return;
+    for (const box of target.form.elements) {
+      if (box.type === "checkbox" && box.name === target.dataset.tickAll && !box.disabled) box.checked = target.checked;
+    }
+  });
+
+  /* A nervous second click within three seconds is dropped here; the form's key stops every other repeat on the server. */
+  document.addEventListener("submit", (event) => {
+    const form = event.target, button = event.submitter?.name ?? "";
+    if (form.matches("[data-stay]")) { event.preventDefault(); stay(form); return; }
+    if (form.getAttribute("method")?.toLowerCase() !== "post") return;
+    if (form.sentAt && form.sentBy === button && event.timeStamp - form.sentAt < 3000) {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      return;
+    }
+    form.sentAt = event.timeStamp;
+    form.sentBy = button;
+  }, true);
+
+  document.addEventListener(HTMX.before, ({ detail }) => {
+    if (!isAct(detail)) return;
+    document.getElementById("alerts").replaceChildren();
+    const link = detail.requestConfig.elt, list = link.matches("a.item-title") && listOf(link);
+    if (list) detail.requestConfig.unmark = markRow.bind(null, list, markRow(list, link));
+  });
+
+  document.addEventListener(HTMX.after, ({ detail }) => {
+    const { xhr, requestConfig } = detail;
+    const later = Number(xhr.getResponseHeader("Session-Ends"));
+    if (later) setEnds(later);
+    if (xhr.status >= 200 && xhr.status < 400) return;
+    delete requestConfig.elt.closest("form")?.sentAt;  /* what failed may be sent again at once */
+    requestConfig.unmark?.();
+  });
+
+  /* Polling that fails says nothing: the next act will. */
+  for (const name of HTMX.lost) document.addEventListener(name, ({ detail }) => { if (detail.requestConfig.triggeringEvent) showOffline(isAct(detail)); });
+
+  /* Comes once for every part of an answer; the focus goes into the part that was aimed at, not into those beside it. */
+  document.addEventListener(HTMX.swapped, ({ target, detail }) => {
+    prepare(target);
+    const aimed = detail.target?.isConnected ? detail.target : document.getElementById(detail.target?.id);
+    if (!aimed || target !== aimed || !isAct(detail) || aimed.closest("[data-keep-focus]")) return;
+    focusIn(aimed);
+  });
+})();

@@ -1,0 +1,99 @@
+"""A real Chromium in front of a real server with the demo practice."""
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask_migrate import upgrade
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from werkzeug.serving import make_server
+
+from practice import demo
+from practice.db import db
+from tests.conftest import new_database, test_settings
+from tests.prepare import browser
+from web.cli import MIGRATIONS
+from wsgi import create_app
+
+
+@pytest.fixture(scope="session")
+def live(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the demo practice, served for this run."""
+    with new_database(request.config.getoption("--database"), tmp_path_factory.mktemp("live")) as url:
+        server = make_server("127.0.0.1", 0, lambda *_: [], threaded=True)
+        address = f"http://127.0.0.1:{server.port}"
+        app = create_app(test_settings(url, IS_DEMO=True, PORTAL_URL=address, TRUSTED_HOSTS=["127.0.0.1"]))
+        server.app = app
+        with app.app_context():
+            upgrade(str(MIGRATIONS))
+            demo.fill()
+            db.session.remove()
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield address
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        with app.app_context():
+            for engine in db.engines.values():
+                engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    path = browser()
+    if not path:
+        pytest.skip("no Chromium is installed")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+class Desk:
+    """Somebody at a screen: logs in, clicks what is written on the page, reads."""
+
+    cookies: dict[str, Any] = {}  # by login, for all desks of this run
+
+    def __init__(self, context: BrowserContext, address: str) -> None:
+        self.context, self.address = context, address
+        self.page: Page = context.new_page()
+        self.errors: list[str] = []
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def go(self, path: str) -> Any:
+        return self.page.goto(self.address + path)
+
+    def log_in(self, login: str) -> "Desk":
+        """Through the form the first time, with the same cookie afterwards; ends on the person's first page."""
+        if login in self.cookies:
+            self.context.add_cookies(self.cookies[login])
+            self.go("/login")
+            return self
+        self.go("/login")
+        self.page.get_by_label("E-mail").fill(f"{login}@demo.example")
+        self.page.get_by_label("Password").fill(demo.PASSWORD)
+        self.page.get_by_role("button", name="Log in").click()
+        self.page.wait_for_url(lambda url: "/login" not in url)
+        self.cookies[login] = self.context.cookies()
+        return self
+
+
+@pytest.fixture
+def desk(chromium: Browser, live: str) -> Iterator[Any]:
+    """`desk(js=…, **how)` opens a browser of its own; how: viewport, color_scheme."""
+    opened: list[BrowserContext] = []
+    desks: list[Desk] = []
+
+    def make(*, js: bool = True, **how: Any) -> Desk:
+        context = chromium.new_context(java_script_enabled=js, **({"viewport": {"width": 1280, "height": 800}} | how))
+        context.set_default_timeout(10_000)
+        opened.append(context)
+        desks.append(Desk(context, live))
+        return desks[-1]
+
+    yield make
+    for context in opened:
+        context.close()
+    assert [error for one in desks for error in one.errors] == []

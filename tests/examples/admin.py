@@ -1,0 +1,41 @@
+"""Example data for the authorization walk: the admin side. `others` are those who must not find the object."""
+
+from typing import Any
+
+from practice import coverage
+from practice.db import COMMAND
+from practice.people import AccountStatus
+from practice.threads import unrouted
+
+
+def _a_communicator(cast: Any) -> dict[str, Any]:
+    return {"player": cast.ada, "own": {"key": cast.communicator("IT Manager")}, "others": [(cast.ada, {"key": "x" * 22})]}
+
+
+def _form(cast: Any, title: str) -> dict[str, Any]:
+    return {"type": "Others", "title": title, "staff": [cast.ivan.key], "is_in_use": "y", "key": "e" * 22, "action": "save"}
+
+
+def _an_envelope(cast: Any) -> dict[str, Any]:
+    waiting = unrouted()
+    if waiting:
+        key = waiting[0].key
+    else:
+        coverage.set_staff_status(cast.max.key, AccountStatus.DISABLED, by=COMMAND)
+        key = cast.send(cast.sophie, "Result")
+    data = {"version": str(cast.thread(key).version), "communicator": cast.communicator("Clinicians")}
+    return {"player": cast.ada, "own": {"key": key}, "others": [(cast.ada, {"key": "x" * 22})], "data": data}
+
+
+EXAMPLES: dict[str, Any] = {
+    "admin.home": lambda cast: {},
+    "admin.communicators": lambda cast: {},
+    "admin.communicator": _a_communicator,
+    "admin.add_communicator": lambda cast: {"player": cast.ada, "data": _form(cast, "Billing")},
+    "admin.save_communicator": lambda cast: (
+        _a_communicator(cast) | {"data": _form(cast, "Help desk") | {"version": str(cast.version_of("IT Manager"))}}
+    ),
+    "admin.delete_communicators": lambda cast: {"player": cast.ada, "data": {"communicator": [cast.communicator("IT Manager")]}},
+    "admin.unrouted": lambda cast: {},
+    "admin.hand_to": _an_envelope,
+}

@@ -1,0 +1,65 @@
+"""Example data for the patient's views."""
+
+from datetime import timedelta
+from typing import Any
+
+from practice.db import now
+
+
+def nothing(cast: Any) -> dict[str, Any]:
+    return {}
+
+
+def in_days(days: int) -> str:
+    return (now() + timedelta(days=days)).date().isoformat()
+
+
+def appointment(cast: Any) -> dict[str, Any]:
+    data = {"facility": cast.linden, "first_day": in_days(3), "last_day": in_days(9), "reason": "Check-up of my knee"}
+    return {"data": data | {"key": "k1"}, "player": cast.sophie}
+
+
+def result(cast: Any) -> dict[str, Any]:
+    data = {"media": "CD with Images", "hand_over": "Pick up", "location": cast.oak, "all_studies": "Yes"}
+    return {"data": data | {"key": "k1"}, "player": cast.sophie}
+
+
+def new_message(cast: Any) -> dict[str, Any]:
+    data = {"to": cast.communicator("Clinicians"), "title": "Refill", "body": "Of my inhaler, please", "key": "k1"}
+    return {"data": data, "player": cast.sophie}
+
+
+def message(cast: Any) -> dict[str, Any]:
+    key = cast.send(cast.sophie, "Others", to="Clinicians")
+    others = [(cast.jihae, {"key": key}), (cast.hugo, {"key": key})]
+    return {"own": {"key": key}, "player": cast.sophie, "others": others}
+
+
+def reply(cast: Any) -> dict[str, Any]:
+    return message(cast) | {"data": {"body": "One thing more", "key": "k1"}}
+
+
+def amendment(cast: Any) -> dict[str, Any]:
+    key = cast.value_of(cast.sophie)
+    return {
+        "own": {"key": key},
+        "player": cast.sophie,
+        "others": [(cast.jihae, {"key": key}), (cast.hugo, {"key": key})],
+        "data": {"to": "167 cm", "memo": "Measured at home", "key": "k1"},
+    }
+
+
+EXAMPLES = {
+    "portal.home": nothing,
+    "portal.appointments": nothing,
+    "portal.request_appointment": appointment,
+    "portal.results": nothing,
+    "portal.request_result": result,
+    "portal.messages": nothing,
+    "portal.sent": nothing,
+    "portal.new_message": new_message,
+    "portal.message": message,
+    "portal.reply": reply,
+    "portal.my_info": nothing,
+    "portal.request_amendment": amendment,
+}

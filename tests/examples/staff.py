@@ -1,0 +1,55 @@
+"""The staff side's views."""
+
+from typing import Any
+
+from practice.db import new_key
+
+
+def nothing(cast: Any) -> dict[str, Any]:
+    return {}
+
+
+def _thread(cast: Any, data: dict[str, str] | None = None) -> dict[str, Any]:
+    """A thread of Sam's and Fay's; Nina, Dan and the admin do not have it."""
+    key = cast.send(cast.sophie, "Appointment")
+    others = [(who, {"key": key}) for who in (cast.nina, cast.dan, cast.ada)]
+    return {"own": {"key": key}, "player": cast.sam, "others": others, "data": data or {"version": str(cast.thread(key).version)}}
+
+
+def _answered(cast: Any) -> dict[str, Any]:
+    made = _thread(cast)
+    key = made["own"]["key"]
+    cast.answer(cast.sam, key)
+    return made | {"data": {"version": str(cast.thread(key).version)}}
+
+
+def _reply(cast: Any) -> dict[str, Any]:
+    return _thread(cast, {"key": new_key(), "seen": "0", "body": "Hello"})
+
+
+def _new(cast: Any) -> dict[str, Any]:
+    data = {
+        "key": new_key(),
+        "patient": cast.sophie.key,
+        "title": "A",
+        "body": "B",
+        "communicator": cast.communicator("Scheduler"),
+    }
+    return {"player": cast.sam, "data": data}
+
+
+EXAMPLES = {
+    "staff.inbox": nothing,
+    "staff.sent_items": nothing,
+    "staff.search": lambda cast: {"data": {"last_name": "KWON"}},
+    "staff.message": _thread,
+    "staff.receive": _thread,
+    "staff.close": _thread,
+    "staff.delete": _answered,
+    "staff.restore": _answered,
+    "staff.respond": _thread,
+    "staff.send_reply": lambda cast: _reply(cast) | {"expected": 409},
+    "staff.new_message": nothing,
+    "staff.send_message": _new,
+    "staff.find_patient": lambda cast: {"data": {"name": "KWON"}},
+}

@@ -1,0 +1,127 @@
+"""The worker: notices leave once, jobs run once, the audit trail is whole and says where it is not."""
+
+import contextlib
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from practice import audit, outbox
+from practice.db import WRITE, clock_at, db, now
+from practice.jobs import Job, run_due_jobs, send_due
+from practice.outbox import Notice, NoticeState
+from practice.people import AccountStatus, Person
+
+
+def states() -> list[str]:
+    db.session.close()
+    return sorted(db.session.scalars(sa.select(Notice.state)))
+
+
+def set_aside_guards(statement: str) -> None:
+    """Does by hand what no verb can do."""
+    db.session.close()
+    with db.engines[WRITE].begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(sa.text("SET LOCAL session_replication_role = replica"))
+            connection.execute(sa.text(statement))
+            return
+        guards = connection.execute(sa.text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")).all()
+        for name, _ in guards:
+            connection.execute(sa.text(f"DROP TRIGGER {name}"))
+        connection.execute(sa.text(statement))
+        for _, sql in guards:
+            connection.execute(sa.text(sql))
+
+
+def test_each_notice_leaves_once(cast):
+    cast.send(cast.sophie, "Appointment")
+    sent = []
+    assert send_due(sent.append) == 2
+    assert send_due(sent.append) == 0
+    assert sorted(one.email for one in sent) == ["fay@test.example", "sam@test.example"]
+    assert states() == [NoticeState.SENT] * 2
+
+
+def test_a_notice_that_cannot_leave_is_tried_again_later_and_dead_in_the_end(cast):
+    cast.send(cast.sophie, "Result")
+
+    def refuse(_: outbox.Leased) -> None:
+        raise OSError("no mail server")
+
+    at, tries = now(), 0
+    for _ in range(10):
+        with clock_at(at):
+            tries += send_due(refuse)
+        at += timedelta(hours=5)
+    assert tries == len(outbox.BACK_OFF) + 1
+    assert states() == [NoticeState.DEAD]
+
+
+def test_a_worker_that_died_loses_its_lease_to_the_next(cast):
+    cast.send(cast.sophie, "Result")
+
+    def die(_: outbox.Leased) -> None:
+        raise KeyboardInterrupt
+
+    with contextlib.suppress(KeyboardInterrupt):
+        send_due(die)
+    assert states() == [NoticeState.LEASED]
+    sent = []
+    assert send_due(sent.append) == 0
+    with clock_at(now() + outbox.LEASE + timedelta(seconds=1)):
+        assert send_due(sent.append) == 1
+
+
+def test_jobs_run_when_they_are_due_and_not_before(cast):
+    with clock_at(now()):
+        run_due_jobs()
+        assert run_due_jobs() == {}
+    with clock_at(now() + timedelta(seconds=2)):
+        assert list(run_due_jobs()) == ["seal the audit"]
+    assert db.session.scalar(sa.select(sa.func.count()).select_from(Job)) == 4
+
+
+def test_what_waits_is_delivered_within_a_minute_whatever_made_it_possible(cast):
+    cast.change("Scheduler", staff=[])
+    key = cast.send(cast.sophie, "Appointment")
+    run_due_jobs()
+    with db.engines[WRITE].begin() as connection:
+        scheduler = cast.communicator("Scheduler")
+        connection.execute(
+            sa.text(
+                "INSERT INTO membership (communicator_id, staff_id, since)"
+                " SELECT id, :staff, CURRENT_TIMESTAMP FROM communicator WHERE key = :key"
+            ),
+            {"staff": cast.dan.id, "key": scheduler},
+        )
+    with clock_at(now() + timedelta(minutes=1)):
+        assert run_due_jobs()["deliver what waited"] == 1
+    assert cast.sees(cast.dan, key)
+
+
+def test_old_sessions_and_sent_notices_are_forgotten(cast):
+    cast.send(cast.sophie)
+    send_due(lambda _: None)
+    with clock_at(now() + timedelta(days=31)):
+        done = run_due_jobs()
+    assert done["forget sent notices"] == 2
+    assert done["forget ended sessions"] == 11
+    assert states() == []
+
+
+def test_a_changed_or_removed_audit_row_is_named(cast):
+    cast.send(cast.sophie)
+    run_due_jobs()
+    assert audit.verify() is None
+    set_aside_guards("UPDATE audit SET did = 'nothing' WHERE id = (SELECT max(id) - 2 FROM audit)")
+    assert "was changed" in str(audit.verify())
+    set_aside_guards("DELETE FROM audit_seal WHERE position = 2")
+    assert audit.verify() == "seal 2 is missing"
+
+
+def test_a_locked_patient_is_refused_and_a_disabled_member_is_told_nothing(cast):
+    with db.engines[WRITE].begin() as connection:
+        connection.execute(sa.update(Person).where(Person.id == cast.sam.id).values(status=AccountStatus.DISABLED))
+    cast.send(cast.sophie, "Appointment")
+    db.session.close()
+    assert list(db.session.scalars(sa.select(Notice.person_id))) == [cast.fay.id]

@@ -1,0 +1,414 @@
+"""Who receives: the rules of docs/routing.md as a table of data, then each row of what can happen afterwards."""
+
+from collections.abc import Iterable
+
+import pytest
+import sqlalchemy as sa
+
+from practice import conversations, routing
+from practice.communicators import Audience, Communicator, box_of
+from practice.coverage import HasThreads, delete_communicator, save_communicator, set_staff_status
+from practice.db import COMMAND, db, new_key, transaction
+from practice.errors import Invalid, NotAllowed, NotVisible, Stale
+from practice.outbox import Notice, Occasion
+from practice.people import AccountStatus
+from practice.settings import RequestType
+from practice.threads import Delivery, ThreadState
+from tests.conftest import Cast, Player
+
+EVERYBODY = ("ada", "sam", "max", "nina", "ivan", "rita", "fay", "dan")
+
+
+def who_sees(cast: Cast, key: str) -> set[str]:
+    """The staff whose In Box has the thread: by opening it, which is the same question as listing it."""
+    seen = set()
+    for name in EVERYBODY:
+        if cast.sees(getattr(cast, name), key):
+            seen.add(name)
+    return seen
+
+
+def told(key: str, occasion: Occasion = Occasion.WAITING) -> list[int]:
+    db.session.close()
+    return list(
+        db.session.scalars(
+            sa.select(Notice.person_id)
+            .join_from(Notice, routing.Thread, routing.Thread.id == Notice.thread_id)
+            .where(routing.Thread.key == key, Notice.occasion == occasion)
+            .order_by(Notice.person_id)
+        )
+    )
+
+
+def ids(cast: Cast, names: Iterable[str]) -> list[int]:
+    return sorted(getattr(cast, name).id for name in names)
+
+
+# ---- The truth table: type x communicators (members, In Use, facilities) x facility asked for -> who sees it ----------
+
+A, R, O, M = "Appointment", "Result", "Others", "Amendment"
+TABLE = [
+    # why, type, communicators: (title, members, In Use, facilities), facility, picked, disabled, who sees it
+    ("rule 2: the only one of the type", A, [("A1", "sam", True, "")], "linden", None, "", "sam"),
+    ("rule 2: every one of the type", A, [("A1", "sam", True, ""), ("A2", "fay", True, "")], "linden", None, "", "sam fay"),
+    ("rule 2: not those of another type", A, [("A1", "sam", True, ""), ("R1", "max", True, "", R)], "linden", None, "", "sam"),
+    ("rule 2: the one that serves the facility", A, [("A1", "sam", True, "linden"), ("A2", "fay", True, "oak")], "linden", None, "", "sam"),
+    ("rule 2: one without facilities serves all", A, [("A1", "sam", True, "oak"), ("A2", "fay", True, "")], "linden", None, "", "fay"),
+    ("rule 2: if none serves it, every one of the type", A, [("A1", "sam", True, "oak"), ("A2", "fay", True, "oak")], "linden", None, "", "sam fay"),
+    ("rule 2: without a facility all serve", R, [("R1", "max", True, "oak"), ("R2", "fay", True, "linden")], None, None, "", "max fay"),
+    ("rule 2: a Result goes by its location", R, [("R1", "max", True, "oak"), ("R2", "fay", True, "linden")], "oak", None, "", "max"),
+    ("rule 2: an Amendment too goes to all of the type", M, [("M1", "rita", True, ""), ("M2", "dan", True, "")], None, None, "", "rita dan"),
+    ("rule 1: not In Use receives nothing", A, [("A1", "sam", False, ""), ("A2", "fay", True, "")], "linden", None, "", "fay"),
+    ("rule 1: without members it receives nothing", A, [("A1", "", True, ""), ("A2", "fay", True, "")], "linden", None, "", "fay"),
+    ("rule 1: a disabled member counts for nothing", A, [("A1", "sam", True, ""), ("A2", "fay", True, "")], "linden", None, "sam", "fay"),
+    ("rule 1: one active member is enough", A, [("A1", "sam dan", True, "")], "linden", None, "sam", "dan"),
+    ("rule 1: a serving one that is off gives way", A, [("A1", "sam", False, "linden"), ("A2", "fay", True, "oak")], "linden", None, "", "fay"),
+    ("rule 3: Others to the picked one alone", O, [("O1", "nina", True, ""), ("O2", "ivan", True, "")], None, "O1", "", "nina"),
+    ("rule 3: and to no other", O, [("O1", "nina fay", True, ""), ("O2", "ivan", True, "")], None, "O2", "", "ivan"),
+    ("rule 4: somebody in two is there once", A, [("A1", "sam fay", True, ""), ("A2", "fay", True, "")], "linden", None, "", "sam fay"),
+    ("rule 5: nobody in use: nobody sees it", A, [("A1", "sam", False, "")], "linden", None, "", ""),
+    ("rule 5: all disabled: nobody sees it", A, [("A1", "sam", True, "")], "linden", None, "sam", ""),
+    ("rule 5: no communicator of the type", M, [("A1", "sam", True, "")], None, None, "", ""),
+    ("rule 3: no Others at all: the practice takes it", O, [("A1", "sam", True, "")], None, None, "", ""),
+    ("rule 3: no Others routable: the practice takes it", O, [("O1", "nina", False, "")], None, None, "", ""),
+]  # fmt: skip
+
+
+@pytest.fixture
+def bare(cast: Cast) -> Cast:
+    """The cast without any communicator."""
+    for title in ("Scheduler", "Media Manager", "Clinicians", "IT Manager", "Patient Info Manager"):
+        delete_communicator(cast.communicator(title), by=COMMAND)
+    return cast
+
+
+@pytest.mark.parametrize("row", TABLE, ids=[row[0] for row in TABLE])
+def test_who_receives(bare: Cast, row):
+    _, kind, communicators, facility, picked, disabled, expected = row
+    for title, members, is_in_use, facilities, *other in communicators:
+        of_type = RequestType(other[0] if other else {"A": A, "R": R, "O": O, "M": M}[title[0]])
+        staff = [getattr(bare, name) for name in members.split()]
+        bare.communicate(of_type, title, *staff, is_in_use=is_in_use)
+        bare.serve(title, *(getattr(bare, f) for f in facilities.split()))
+    for name in disabled.split():
+        set_staff_status(getattr(bare, name).key, AccountStatus.DISABLED, by=COMMAND)
+    more = {"facility": getattr(bare, facility) if facility else None} if kind in (A, R) else {}
+    if kind == R and facility is None:
+        key = bare.send_mailed_result(bare.sophie)
+    else:
+        key = bare.send(bare.sophie, kind, to=picked, **more)
+    assert who_sees(bare, key) == set(expected.split())
+    thread = bare.thread(key)
+    assert (thread.unrouted_since is None) == bool(expected)
+    assert told(key) == ids(bare, expected.split())
+    assert told(key, Occasion.UNROUTED) == ([] if expected else [bare.ada.id])
+
+
+# ---- Rule 3, 4, 5 ------------------------------------------------------------------------------------------------------
+
+
+def test_others_must_name_a_recipient_that_can_receive(cast):
+    with pytest.raises(Invalid):
+        cast.send(cast.sophie, to=None)
+    key = cast.communicator("Clinicians")
+    cast.change("Clinicians", is_in_use=False)
+    with pytest.raises(Invalid) as refused:
+        conversations.send(
+            cast.sophie.id, kind=RequestType.OTHERS, title="A", body="B", to=key, form_key=new_key(), by=cast.sophie.actor
+        )
+    assert refused.value.field == "to"
+
+
+def test_others_cannot_be_aimed_at_a_communicator_of_another_type(cast):
+    with pytest.raises(Invalid):
+        cast.send(cast.sophie, to="Scheduler")
+
+
+def test_somebody_in_two_receiving_communicators_has_one_row_one_unread_and_one_notice(cast):
+    cast.communicate(RequestType.APPOINTMENT, "Second desk", cast.fay)
+    key = cast.send(cast.sophie, "Appointment")
+    box = box_of(db.session, cast.fay.id, None)
+    assert sum(a.unread for a in box.shared) == 1
+    assert box.titles_of(cast.thread(key).audience_id) == ("Scheduler", "Second desk")
+    assert told(key) == ids(cast, ["sam", "fay"])
+
+
+@pytest.mark.parametrize("how", ["member added", "account enabled", "In Use set", "new communicator"])
+def test_what_waited_is_delivered_in_the_transaction_that_made_somebody_eligible(cast, how):
+    if how == "In Use set":
+        cast.change("Scheduler", is_in_use=False)
+    elif how == "account enabled":
+        for name in ("sam", "fay"):
+            set_staff_status(getattr(cast, name).key, AccountStatus.DISABLED, by=COMMAND)
+    else:
+        cast.change("Scheduler", staff=[])
+    keys = [cast.send(cast.sophie, "Appointment", body=f"{n}") for n in range(3)]
+    assert all(who_sees(cast, key) == set() for key in keys)
+    if how == "member added":
+        cast.change("Scheduler", staff=[cast.dan])
+        receives = {"dan"}
+    elif how == "account enabled":
+        set_staff_status(cast.sam.key, AccountStatus.ACTIVE, by=COMMAND)
+        receives = {"sam"}
+    elif how == "In Use set":
+        cast.change("Scheduler", is_in_use=True)
+        receives = {"sam", "fay"}
+    else:
+        cast.communicate(RequestType.APPOINTMENT, "New desk", cast.dan)
+        receives = {"dan"}
+    for key in keys:
+        assert who_sees(cast, key) == receives
+        assert told(key) == ids(cast, receives)
+        thread = cast.thread(key)
+        assert thread.unrouted_since is None and thread.is_unread and thread.is_in_box
+    counted = db.session.execute(sa.select(sa.func.sum(Audience.unread), sa.func.sum(Audience.in_box))).one()
+    assert tuple(counted) == (3, 3)
+
+
+def test_what_waits_for_one_type_is_not_woken_by_another(cast):
+    cast.change("Scheduler", staff=[])
+    key = cast.send(cast.sophie, "Appointment")
+    cast.change("Clinicians", staff=[cast.dan])
+    assert who_sees(cast, key) == set()
+
+
+def test_an_unrouted_message_to_the_practice_is_not_woken_by_a_communicator_nobody_picked(cast):
+    for title in ("Clinicians", "IT Manager"):
+        cast.change(title, is_in_use=False)
+    key = cast.send(cast.sophie, to=None)
+    cast.change("IT Manager", is_in_use=True)
+    assert who_sees(cast, key) == set()
+    assert cast.thread(key).unrouted_since is not None
+
+
+def test_waking_takes_the_same_number_of_statements_for_one_and_for_many(cast, statements):
+    cast.change("Scheduler", staff=[])
+    counts = []
+    for many in (1, 2, 12):
+        for n in range(many):
+            cast.send(cast.sophie, "Appointment", body=f"{many} {n}")
+        with statements() as found:
+            cast.change("Scheduler", staff=[cast.dan])
+        counts.append(len(found))
+        cast.change("Scheduler", staff=[])
+    assert counts[1] == counts[2], "the first time the audience itself is made"
+
+
+# ---- Rule 6 -------------------------------------------------------------------------------------------------------------
+
+
+def reply(cast: Cast, who: Player, key: str) -> None:
+    conversations.reply(key, body="And one more thing", form_key=new_key(), by=who.actor)
+
+
+def test_a_reply_stays_with_whom_has_the_thread_while_one_of_them_can_receive(cast):
+    key = cast.send(cast.sophie, "Appointment")
+    cast.communicate(RequestType.APPOINTMENT, "Another desk", cast.dan)
+    reply(cast, cast.sophie, key)
+    assert who_sees(cast, key) == {"sam", "fay"}
+
+
+def test_a_reply_that_nobody_of_them_can_receive_adds_the_others_of_the_type(cast):
+    key = cast.send(cast.sophie, "Appointment")
+    cast.communicate(RequestType.APPOINTMENT, "Another desk", cast.dan)
+    cast.change("Scheduler", is_in_use=False)
+    reply(cast, cast.sophie, key)
+    assert who_sees(cast, key) == {"sam", "fay", "dan"}, "whoever has it keeps it"
+    assert cast.thread(key).unrouted_since is None
+
+
+@pytest.mark.parametrize("how", ["switched off", "member gone", "disabled"])
+def test_others_never_reaches_a_communicator_nobody_picked(cast, how):
+    key = cast.send(cast.sophie, to="IT Manager")
+    assert who_sees(cast, key) == {"ivan"}
+    if how == "switched off":
+        cast.change("IT Manager", is_in_use=False)
+    elif how == "member gone":
+        cast.change("IT Manager", staff=[])
+    else:
+        set_staff_status(cast.ivan.key, AccountStatus.DISABLED, by=COMMAND)
+    reply(cast, cast.sophie, key)
+    assert cast.thread(key).unrouted_since is not None
+    assert who_sees(cast, key) == ({"ivan"} if how == "switched off" else set())
+    assert told(key, Occasion.UNROUTED) == [cast.ada.id]
+    if how == "disabled":
+        set_staff_status(cast.ivan.key, AccountStatus.ACTIVE, by=COMMAND)
+    else:
+        cast.change("IT Manager", staff=[cast.ivan], is_in_use=True)
+    assert who_sees(cast, key) == {"ivan"}
+    assert cast.thread(key).unrouted_since is None
+
+
+def test_who_has_the_thread_and_answers_it_ends_the_waiting_for_a_recipient(cast):
+    key = cast.send(cast.sophie, to="IT Manager")
+    cast.change("IT Manager", is_in_use=False)
+    reply(cast, cast.sophie, key)
+    cast.answer(cast.ivan, key)
+    assert cast.thread(key).unrouted_since is None
+
+
+def test_hand_to_gives_the_thread_to_one_and_takes_it_from_the_rest(cast):
+    key = cast.send(cast.sophie, to="IT Manager")
+    cast.change("IT Manager", is_in_use=False)
+    reply(cast, cast.sophie, key)
+    version = cast.thread(key).version
+    to = cast.communicator("Clinicians")
+    with pytest.raises(Stale):
+        conversations.hand_to(key, communicator=to, version=version - 1, by=cast.ada.actor)
+    with pytest.raises(NotAllowed):
+        conversations.hand_to(key, communicator=to, version=version, by=cast.nina.actor)
+    with pytest.raises(Invalid):
+        conversations.hand_to(key, communicator=cast.communicator("IT Manager"), version=version, by=cast.ada.actor)
+    conversations.hand_to(key, communicator=to, version=version, by=cast.ada.actor)
+    assert who_sees(cast, key) == {"nina", "fay"}
+    ended = db.session.scalars(sa.select(Delivery).where(Delivery.ended_at.is_not(None))).one()
+    assert ended.title == "IT Manager"
+    assert set(told(key)) >= {cast.nina.id, cast.fay.id}
+    with pytest.raises(Stale):
+        conversations.hand_to(key, communicator=to, version=cast.thread(key).version, by=cast.ada.actor)
+
+
+def test_an_unrouted_amendment_is_handed_to_an_amendment_communicator_only(cast):
+    cast.change("Patient Info Manager", is_in_use=False)
+    key = cast.send(cast.sophie, "Amendment")
+    with pytest.raises(Invalid):
+        conversations.hand_to(
+            key, communicator=cast.communicator("Clinicians"), version=cast.thread(key).version, by=cast.ada.actor
+        )
+
+
+# ---- Rule 7, 8 and the table under the rules ---------------------------------------------------------------------------------
+
+
+def test_a_thread_that_staff_begin_is_answered_and_the_reply_puts_it_into_the_in_box(cast):
+    scheduler = cast.communicator("Scheduler")
+    sent = conversations.start(
+        cast.sophie.key, communicator=scheduler, title="A date", body="Please call.", form_key=new_key(), by=cast.sam.actor
+    )
+    thread = cast.thread(sent.thread_key)
+    assert (thread.state, thread.is_in_box, thread.is_unread, thread.type) == (ThreadState.ANSWERED, False, False, A)
+    assert told(sent.thread_key) == []
+    reply(cast, cast.sophie, sent.thread_key)
+    thread = cast.thread(sent.thread_key)
+    assert (thread.state, thread.is_in_box, thread.is_unread) == (ThreadState.WAITING, True, True)
+    assert who_sees(cast, sent.thread_key) == {"sam", "fay"}
+
+
+def test_staff_begin_threads_only_from_their_own_communicators_that_are_in_use(cast):
+    common = {"title": "A", "body": "B", "by": cast.sam.actor}
+    with pytest.raises(Invalid):
+        conversations.start(cast.sophie.key, communicator=cast.communicator("Clinicians"), form_key=new_key(), **common)
+    scheduler = cast.communicator("Scheduler")
+    cast.change("Scheduler", is_in_use=False)
+    with pytest.raises(Invalid):
+        conversations.start(cast.sophie.key, communicator=scheduler, form_key=new_key(), **common)
+    with pytest.raises(NotVisible):
+        conversations.start(cast.dan.key, communicator=scheduler, form_key=new_key(), **common)
+
+
+def test_a_removed_member_loses_sight_at_once_and_a_new_one_sees_everything(cast):
+    key = cast.send(cast.sophie, "Appointment")
+    cast.change("Scheduler", staff=[cast.fay, cast.dan])
+    assert who_sees(cast, key) == {"fay", "dan"}
+
+
+def test_switched_off_its_staff_still_see_and_answer_what_they_have(cast):
+    key = cast.send(cast.sophie, to="IT Manager")
+    cast.change("IT Manager", is_in_use=False)
+    cast.answer(cast.ivan, key)
+    assert cast.thread(key).state == ThreadState.ANSWERED
+
+
+def test_nobody_sees_receives_or_is_told_of_their_own_thread_from_the_staff_side(cast):
+    twin = cast.staff("twin", own_patient=cast.sophie.id)
+    cast.change("Scheduler", staff=[cast.sam, twin])
+    own, other = cast.send(cast.sophie, "Appointment"), cast.send(cast.jihae, "Appointment")
+    assert not cast.sees(twin, own) and cast.sees(twin, other)
+    assert told(own) == [cast.sam.id]
+    with pytest.raises(NotVisible):
+        cast.answer(twin, own)
+    with pytest.raises(NotVisible):
+        conversations.start(
+            cast.sophie.key,
+            communicator=cast.communicator("Scheduler"),
+            title="A",
+            body="B",
+            form_key=new_key(),
+            by=twin.actor,
+        )
+
+
+def test_a_communicator_with_threads_is_not_deleted(cast):
+    cast.send(cast.sophie, "Appointment")
+    with pytest.raises(HasThreads):
+        delete_communicator(cast.communicator("Scheduler"), by=COMMAND)
+    delete_communicator(cast.communicator("IT Manager"), by=COMMAND)
+
+
+def test_its_type_does_not_change_once_it_has_threads(cast):
+    key = cast.communicator("IT Manager")
+    saved = {"title": "IT Manager", "staff": [cast.ivan.key], "is_in_use": True, "by": COMMAND}
+    save_communicator(key, kind=RequestType.RESULT, version=cast.version_of("IT Manager"), **saved)
+    cast.send(cast.sophie, "Result")
+    with pytest.raises(Invalid):
+        save_communicator(key, kind=RequestType.OTHERS, version=cast.version_of("IT Manager"), **saved)
+
+
+def test_old_messages_keep_the_title_they_were_sent_under(cast):
+    key = cast.send(cast.sophie, to="IT Manager")
+    cast.answer(cast.ivan, key)
+    save_communicator(
+        cast.communicator("IT Manager"),
+        kind=RequestType.OTHERS,
+        title="Help Desk",
+        staff=[cast.ivan.key],
+        is_in_use=True,
+        version=cast.version_of("IT Manager"),
+        by=COMMAND,
+    )
+    assert "IT Manager" in cast.sophie.get(f"/messages/{key}").text
+    assert "Help Desk" not in cast.sophie.get(f"/messages/{key}").text
+
+
+def test_a_title_is_unique_within_its_type_whatever_the_case_and_blanks(cast):
+    with pytest.raises(Invalid):
+        cast.communicate(RequestType.OTHERS, "  it   MANAGER ", cast.ivan)
+    cast.communicate(RequestType.RESULT, "IT Manager", cast.ivan)
+
+
+def test_only_an_admin_changes_who_is_in_charge(cast):
+    with pytest.raises(NotAllowed):
+        save_communicator(None, kind=RequestType.RESULT, title="Mine", staff=[], is_in_use=True, by=cast.sam.actor)
+    with pytest.raises(NotAllowed):
+        delete_communicator(cast.communicator("IT Manager"), by=cast.sam.actor)
+    with pytest.raises(NotAllowed):
+        set_staff_status(cast.max.key, AccountStatus.DISABLED, by=cast.sam.actor)
+
+
+def test_the_last_active_admin_is_not_disabled(cast):
+    with pytest.raises(NotAllowed):
+        set_staff_status(cast.ada.key, AccountStatus.DISABLED, by=COMMAND)
+    other = cast.staff("other", is_admin=True)
+    set_staff_status(cast.ada.key, AccountStatus.DISABLED, by=other.actor)
+
+
+def test_a_later_save_of_an_old_version_is_refused(cast):
+    version = cast.version_of("Scheduler")
+    cast.change("Scheduler", staff=[cast.sam])
+    with pytest.raises(Stale):
+        save_communicator(
+            cast.communicator("Scheduler"),
+            kind=RequestType.APPOINTMENT,
+            title="Scheduler",
+            staff=[],
+            is_in_use=True,
+            version=version,
+            by=COMMAND,
+        )
+
+
+def test_an_audience_is_made_once(cast):
+    ids = list(db.session.scalars(sa.select(Communicator.id)))
+    with transaction(by=COMMAND, did="test") as tx:
+        first = routing.audience_of(tx.session, ids)
+        assert routing.audience_of(tx.session, reversed(ids)) == first

@@ -1,0 +1,1 @@
+"""What the three sides share over HTTP."""

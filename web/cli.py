@@ -1,0 +1,105 @@
+"""Commands of `flask --app wsgi`."""
+
+import signal
+from pathlib import Path
+
+import click
+import sqlalchemy as sa
+from flask import Flask, current_app
+from flask_migrate import upgrade
+
+from practice import audit, demo, jobs, people
+from practice import load as loading
+from practice.db import COMMAND, WRITE, Base, db
+from practice.people import Person
+from practice.settings import the_practice
+from web.demo_mails import show_only
+
+MIGRATIONS = Path(__file__).parent.parent / "migrations"
+
+
+def set_up(app: Flask) -> None:
+    for command in (prepare, create_admin, worker, demo_reset, load, verify_audit):
+        app.cli.add_command(command)
+
+
+def is_empty() -> bool:
+    return db.session.scalar(sa.select(Person.id).limit(1)) is None
+
+
+@click.command()
+def prepare() -> None:
+    """Bring the database up to date; in the demo mode fill an empty one with the demo practice."""
+    upgrade(str(MIGRATIONS))
+    if current_app.config["IS_DEMO"] and is_empty():
+        click.echo("Filling the demo practice ...")
+        demo.fill()
+
+
+@click.command("create-admin")
+@click.option("--email", prompt=True)
+@click.option("--last-name", prompt=True)
+@click.option("--first-name", prompt=True, default="")
+@click.option("--login", prompt=True)
+@click.password_option()
+def create_admin(email: str, last_name: str, first_name: str, login: str, password: str) -> None:
+    """Make an admin account."""
+    people.check_password(password)
+    people.add_staff(
+        login=login,
+        last=last_name,
+        first=first_name,
+        email=email,
+        level="Administrator",
+        is_admin=True,
+        password_hash=people.hash_password(password),
+        by=COMMAND,
+    )
+    click.echo(f"{email} can log in now.")
+
+
+@click.command()
+def worker() -> None:
+    """Send notices and run the periodic jobs until TERM or Ctrl-C."""
+    over = False
+
+    def end(*_: object) -> None:
+        nonlocal over
+        over = True
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    jobs.work(show_only if current_app.config["IS_DEMO"] else None, is_over=lambda: over)
+
+
+@click.command("demo-reset")
+def demo_reset() -> None:
+    """Make the demo practice anew, as on the first day. Refuses a database without the demo mark."""
+    if not is_empty() and not the_practice().is_demo:
+        raise click.ClickException("This database has no demo mark: it is left alone.")
+    db.session.close()
+    with db.engines[WRITE].begin() as connection:
+        Base.metadata.drop_all(connection)
+        connection.execute(sa.text("DROP TABLE IF EXISTS alembic_version"))
+        if connection.dialect.name == "postgresql":
+            connection.execute(sa.text("DROP FUNCTION IF EXISTS refuse_change()"))
+    upgrade(str(MIGRATIONS))
+    demo.fill()
+
+
+@click.command()
+@click.option("--patients", type=int, help="How many patients; without it one for 20 messages.")
+@click.option("--messages", type=int, required=True)
+@click.option("--seed", type=int, default=1)
+def load(patients: int | None, messages: int, seed: int) -> None:
+    """Fill the database for measurement: as normal use would leave it."""
+    loading.fill(patients=patients, messages=messages, seed=seed, say=click.echo)
+
+
+@click.command("verify-audit")
+def verify_audit() -> None:
+    """Check the chain of the audit trail."""
+    broken = audit.verify()
+    if broken:
+        raise click.ClickException(broken)
+    click.echo("The audit trail is whole.")

@@ -1,0 +1,167 @@
+"""Every refusal becomes a page (or a fragment for htmx) that says what to do and gives back what was written."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from flask import Flask, Response, current_app, g, make_response, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException, SecurityError
+from werkzeug.wrappers import Response as BaseResponse
+
+from practice import audit
+from practice.db import new_key
+from practice.errors import Refused, SentBefore, TooMany
+from practice.people import Kind
+from web.answers import is_htmx
+from web.gate import NEVER_KEPT, UNSAFE, CrossSite, LogInFirst
+from web.login import log_in_page
+
+KNOWN = (400, 401, 403, 404, 405, 409, 413, 414, 422, 429, 431, 500, 503)
+AGAIN = (400, 503)  # sending the very form once more may succeed, and cannot send twice
+
+
+def words_of(status: int) -> tuple[str, str]:
+    """Heading and text for a status."""
+    return {
+        400: (
+            _("This could not be taken"),
+            _("The page was open for too long or came from an older log-in. Nothing was sent."),
+        ),
+        401: (_("Please log in"), _("You are not logged in any more. Nothing was sent.")),
+        403: (_("This is not for your account"), _("Your account may not open this page.")),
+        404: (
+            _("This page is not here"),
+            _("The address may be mistyped, or the page may be for somebody else. Nothing you sent is lost."),
+        ),
+        405: (_("This address does not do that"), _("Open the page and use its buttons.")),
+        409: (_("Somebody was faster"), _("This has changed since you opened it. Open it again to see how it is now.")),
+        413: (_("This is too large"), _("Make it shorter and send it again. Nothing was sent.")),
+        422: (_("Something is missing"), _("Go back, correct what you entered and send it again. Nothing was sent.")),
+        429: (
+            _("Too many at once"),
+            _("You have sent a lot in a short time. Please wait and try again. Nothing was sent."),
+        ),
+        503: (_("Please try again in a moment"), _("We could not save this just now. It is not sent.")),
+    }.get(status, (_("Something went wrong"), _("This is our mistake, not yours. What you wrote was not sent.")))
+
+
+def posted() -> list[tuple[str, str]]:
+    """What was written in the form that is refused, to be copied."""
+    if request.method not in UNSAFE:
+        return []
+    try:
+        return [(n, v) for n in request.form for v in request.form.getlist(n) if n not in NEVER_KEPT and v.strip()]
+    except HTTPException:
+        return []  # too large to be read
+
+
+def shown(status: int, **context: Any) -> Response:
+    """The error page of a status, or its fragment aimed at the alert area."""
+    g.request_id = g.get("request_id") or new_key()
+    heading, text = words_of(status)
+    values: dict[str, Any] = {
+        "status": status,
+        "home": home(),
+        "heading": heading,
+        "text": text,
+        "request_id": g.request_id,
+        "posted": [(n, v) for n, v in posted() if n not in ("key", "version", "seen")],
+        "resend": [(n, v) for n, v in posted()] if status in AGAIN and request.method == "POST" else [],
+    }
+    template = "errors/_error.html" if is_htmx() else "errors/error.html"
+    response = make_response(render_template(template, **values | context), status)
+    if is_htmx():
+        response.headers["HX-Retarget"], response.headers["HX-Reswap"] = "#alerts", "innerHTML"
+    return response
+
+
+def home() -> str:
+    """Where the person who sees the error begins."""
+    found = g.get("visitor")
+    return url_for("portal.home" if found is None or found.kind == Kind.PATIENT else "staff.inbox")
+
+
+def set_up(app: Flask) -> None:
+    for error, handler in (
+        (Refused, refused),
+        (LogInFirst, log_in_first),
+        (CrossSite, lambda _e: shown(403)),
+        (CSRFError, lambda _e: shown(400)),
+        (HTTPException, http_error),
+        (sa.exc.OperationalError, not_now),
+        (sa.exc.InterfaceError, not_now),
+        (sa.exc.TimeoutError, not_now),
+        (Exception, failed),
+    ):
+        app.register_error_handler(error, handler)
+
+
+def refused(error: Refused) -> Response:
+    if error.status == 404:
+        return not_there()
+    if isinstance(error, SentBefore):
+        return sent_before(error)
+    response = shown(error.status)
+    if isinstance(error, TooMany):
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+def sent_before(error: SentBefore) -> Response:
+    """The key was sent with other words: both are shown, and the new ones may be sent as a message of their own."""
+    again = [(n, v) for n, v in posted() if n != "key"] + [("key", new_key())]
+    return shown(
+        409,
+        heading=_("You have sent this form before, with other words"),
+        text=_("Your first message arrived. The text below is not sent."),
+        before=error.body,
+        resend=again,
+        resend_label=_("Send as new message"),
+    )
+
+
+def not_there() -> Response:
+    """The same page for what does not exist and for what is somebody else's; a person who asked leaves a row."""
+    if g.get("visitor") and request.endpoint:
+        audit.note(by=g.visitor.actor, did="denied", about=request.path.replace("\0", "")[:80])
+    return shown(404)
+
+
+def http_error(error: HTTPException) -> BaseResponse:
+    if isinstance(error, SecurityError):  # a host that is not ours: no address can be made for a page
+        return Response("This address is not ours.", 400, mimetype="text/plain")
+    if error.response is not None or error.code is None or error.code < 400:
+        return error.get_response()
+    if error.code == 405 and request.method == "GET" and not g.get("visitor"):
+        return log_in_first(LogInFirst())  # the page of a form that was sent, asked for anew after the session's end
+    response = shown(error.code if error.code in KNOWN else 400 if error.code < 500 else 500)
+    for name, value in error.get_headers():
+        if name in ("Allow", "Retry-After"):
+            response.headers[name] = value
+    return response
+
+
+def log_in_first(error: LogInFirst) -> BaseResponse:
+    if request.method not in UNSAFE:
+        if is_htmx():
+            return Response(status=401, headers={"HX-Redirect": url_for("login.log_in")})
+        return redirect(url_for("login.log_in", next=request.path), 303)
+    if is_htmx() and (error.is_kept or not posted()):
+        return Response(status=401, headers={"HX-Redirect": url_for("login.log_in", kept=int(error.is_kept))})
+    if is_htmx():
+        return shown(401)
+    return make_response(log_in_page(is_kept=error.is_kept, posted=[] if error.is_kept else posted()), 401)
+
+
+def not_now(error: Exception) -> Response:
+    current_app.logger.warning("database does not answer: %s", type(error).__name__)
+    response = shown(503)
+    response.headers["Retry-After"] = "5"
+    return response
+
+
+def failed(error: Exception) -> Response:
+    g.request_id = new_key()
+    current_app.logger.error("request %s failed", g.request_id, exc_info=error)
+    return shown(500)

@@ -1,0 +1,287 @@
+"""How dates, types and icons look: compiled once for each language, not for each row."""
+
+import json
+from datetime import UTC, date, datetime, time
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel.dates import DateTimePattern, get_date_format, parse_pattern
+from babel.numbers import format_decimal
+from flask import Flask, current_app, g, url_for
+from flask_babel import get_locale, gettext
+from flask_babel import lazy_gettext as _l
+from flask_wtf.csrf import generate_csrf
+from markupsafe import Markup, escape
+from sqlalchemy.exc import SQLAlchemyError
+
+from practice.db import now
+from practice.settings import Practice, RequestType, new_practice, the_practice
+
+ICON_OF = {"Appointment": "clock", "Result": "files", "Others": "envelope", "Amendment": "exclamation-lg"}
+WORD_OF = {
+    RequestType.APPOINTMENT: _l("Appointment"),
+    RequestType.RESULT: _l("Result"),
+    RequestType.OTHERS: _l("Others"),
+    RequestType.AMENDMENT: _l("Amendment"),
+}
+FIXED_TITLES = {
+    "Appointment request": _l("Appointment request"),
+    "Result request": _l("Result request"),
+    "Amendment request": _l("Amendment request"),
+}
+"""Titles made by the system, shown in the reader's language."""
+
+
+# ---- Times: stored in UTC, shown in the practice's zone ------------------------------------------
+
+
+@lru_cache(maxsize=8)
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)
+
+
+def local(moment: datetime) -> datetime:
+    """A stored moment (naive UTC) in the practice's zone."""
+    zone = g.practice.time_zone if getattr(g, "practice", None) else "UTC"
+    return moment.replace(tzinfo=UTC).astimezone(_zone(zone))
+
+
+def today() -> date:
+    """The practice's day."""
+    return local(now()).date()
+
+
+@lru_cache(maxsize=64)
+def _pattern(skeleton: str, language: str) -> DateTimePattern:
+    if skeleton == "long":
+        return get_date_format("long", locale=language)
+    patterns = {
+        "day": "EEE, MMM d",
+        "moment": "EEE, MMM d, H:mm",
+        "short": "MMM d",
+        "stamp": "MMM d HH:mm",
+        "time": "H:mm",
+    }
+    return parse_pattern(patterns[skeleton])
+
+
+def _format(value: datetime | date, skeleton: str) -> str:
+    locale = get_locale()
+    return _pattern(skeleton, str(locale)).apply(value, locale)
+
+
+@lru_cache(maxsize=4096)
+def _stamp(year: int, month: int, day: int, hour: int, minute: int, language: str) -> str:
+    return _pattern("stamp", language).apply(datetime(year, month, day, hour, minute), language)
+
+
+def day(value: datetime | date) -> str:
+    """Wed, Nov 25"""
+    return _format(local(value).date() if isinstance(value, datetime) else value, "day")
+
+
+def long_day(value: datetime | date) -> str:
+    """November 25, 2026"""
+    return _format(local(value).date() if isinstance(value, datetime) else value, "long")
+
+
+def moment(value: datetime) -> str:
+    """Fri, Nov 20, 9:12; today: Today, 9:12"""
+    at = local(value)
+    if at.date() == today():
+        return gettext("Today, %(time)s", time=_format(at, "time"))
+    return _format(at, "moment")
+
+
+def brief(value: datetime) -> str:
+    """For the patient's lists: Nov 18; today: 9:40; of another year the whole date"""
+    at, present = local(value), today()
+    if at.date() == present:
+        return _format(at, "time")
+    return _format(at, "short") if at.year == present.year else long_day(value)
+
+
+def due_day(value: datetime) -> str:
+    """Of a promise: Wed, Nov 25; of another year the whole date"""
+    return day(value) if local(value).year == today().year else long_day(value)
+
+
+def stamp(value: datetime) -> str:
+    """For staff: Nov 16 09:12; of today only 09:12"""
+    at, present = local(value), getattr(g, "today", None)
+    if present is None:
+        present = g.today = today()
+    if at.date() == present:
+        return f"{at.hour:02}:{at.minute:02}"
+    return _stamp(at.year, at.month, at.day, at.hour, at.minute, str(get_locale()))
+
+
+def wait(since: datetime) -> str:
+    """For staff, how long it waits: 2 d, 3 h, 5 min"""
+    minutes = int((now() - since).total_seconds() // 60)
+    if minutes < 60:
+        return gettext("%(n)s min", n=max(minutes, 0))
+    return gettext("%(n)s h", n=minutes // 60) if minutes < 24 * 60 else gettext("%(n)s d", n=minutes // (24 * 60))
+
+
+def time_of_day(value: datetime) -> str:
+    """10:42, of a stored moment."""
+    return _format(local(value), "time")
+
+
+def number(value: int) -> str:
+    return str(format_decimal(value, locale=get_locale()))
+
+
+def phone_link(phone: str) -> str:
+    """What stands behind tel: for a phone number as people write it."""
+    return "".join(c for c in phone if c in "+0123456789")
+
+
+def clock(value: time) -> str:
+    return f"{value.hour:02}:{value.minute:02}"
+
+
+def iso(value: datetime | date) -> str:
+    return value.isoformat(timespec="minutes") + "Z" if isinstance(value, datetime) else value.isoformat()
+
+
+def epoch(value: datetime) -> int:
+    """Milliseconds since 1970, for the countdown."""
+    return int(value.replace(tzinfo=UTC).timestamp() * 1000)
+
+
+# ---- Icons and types -----------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=256)
+def _asset_hash(folder: str, filename: str) -> str:
+    return sha256((Path(folder) / filename).read_bytes()).hexdigest()[:12]
+
+
+@lru_cache(maxsize=64)
+def _asset(folder: str, filename: str) -> str:
+    return f"/static/{filename}?v={_asset_hash(folder, filename)}"
+
+
+def asset(filename: str) -> str:
+    """The address of a static file with its content's hash, so that it may be kept for ever."""
+    return _asset(str(current_app.static_folder), filename)
+
+
+@lru_cache(maxsize=512)
+def _icon(name: str, classes: str, sprite: str) -> Markup:
+    shown = Markup('<svg class="{}" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>')
+    return shown.format(f"icon {classes}".strip(), sprite, name)
+
+
+def icon(name: str, classes: str = "") -> Markup:
+    return _icon(name, classes, asset("icons.svg"))
+
+
+@lru_cache(maxsize=64)
+def _type_mark(name: str, word: str, tag: bool, is_icon_shown: bool, sprite: str) -> Markup:
+    picture = _icon(ICON_OF[name], "", sprite) if is_icon_shown else Markup("")
+    tagged = " type-tag" if tag else ""
+    return Markup('<span class="type type-{}{}">{}{}</span>').format(name.lower(), tagged, picture, word)
+
+
+def type_mark(name: str, tag: bool = False) -> Markup:
+    """Icon and word of a type of request."""
+    return _type_mark(str(name), type_name(name), tag, True, asset("icons.svg"))
+
+
+def type_word(name: str) -> Markup:
+    return _type_mark(str(name), type_name(name), False, False, asset("icons.svg"))
+
+
+def type_tile(name: str) -> Markup:
+    return Markup('<span class="type-tile type-{}">{}</span>').format(str(name).lower(), icon(ICON_OF[str(name)]))
+
+
+def type_name(name: str) -> str:
+    return str(WORD_OF[RequestType(name)])
+
+
+def thread_title(title: str) -> str:
+    return str(FIXED_TITLES[title]) if title in FIXED_TITLES else title
+
+
+def full_name(row: Any) -> str:
+    """LAST, FIRST of a row with both."""
+    return ", ".join(part for part in (row.last_name, row.first_name) if part)
+
+
+def csrf_field() -> Markup:
+    return Markup('<input type="hidden" name="csrf_token" value="{}">').format(escape(generate_csrf()))
+
+
+HTMX = json.dumps(
+    {
+        "selfRequestsOnly": True,
+        "allowEval": False,
+        "allowScriptTags": False,
+        "includeIndicatorStyles": False,
+        "historyCacheSize": 0,  # else page text stays in the browser's storage
+        "refreshOnHistoryMiss": True,
+        "timeout": 15000,
+        "responseHandling": [
+            {"code": "204", "swap": False},
+            {"code": "[23]..", "swap": True},
+            {"code": "...", "swap": True, "error": True},
+        ],
+    }
+)
+
+
+def present_practice() -> Practice:
+    """The practice as the gate read it, or read now without a session; a nameless one while the database is away."""
+    if g.get("practice") is None:
+        try:
+            g.practice = the_practice()
+        except SQLAlchemyError:
+            return new_practice()
+    return g.practice
+
+
+def set_up(app: Flask) -> None:
+    app.jinja_env.filters |= {
+        f.__name__: f
+        for f in (
+            day,
+            long_day,
+            moment,
+            brief,
+            due_day,
+            stamp,
+            wait,
+            iso,
+            epoch,
+            clock,
+            time_of_day,
+            number,
+            phone_link,
+            thread_title,
+            type_name,
+            full_name,
+        )
+    }
+    app.jinja_env.globals |= {f.__name__: f for f in (icon, type_mark, type_word, type_tile, asset, csrf_field, now, today)}
+    app.jinja_env.globals["RequestType"] = RequestType
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+
+    @app.context_processor
+    def shared() -> dict[str, Any]:
+        locale = get_locale()
+        return {
+            "practice": present_practice(),
+            "user": g.visitor if g.get("visitor") and not g.visitor.is_expired else None,
+            "locale": str(locale).replace("_", "-") if locale else "en",
+            "text_dir": locale.text_direction if locale else "ltr",
+            "demo_mode": app.config["IS_DEMO"],
+            "htmx_config": HTMX,
+            "bootstrap_css": url_for("bootstrap.static", filename="css/bootstrap.min.css", v="5"),
+        }

@@ -1,0 +1,74 @@
+"""Forms: text cleaned the way it is kept, a key against sending twice, errors from verbs put beside their fields."""
+
+import unicodedata
+from typing import Any
+
+from flask import request
+from flask_babel import lazy_gettext as _l
+from flask_wtf import FlaskForm
+from werkzeug.datastructures import MultiDict
+from wtforms import Field, HiddenField
+from wtforms.validators import StopValidation, ValidationError
+
+from practice.db import new_key
+from practice.drafts import draft_values
+from practice.errors import Invalid
+from web.gate import visitor
+
+
+def tidy(text: str | None) -> str:
+    """Line ends LF, NFC, no blanks at the ends; raises ValueError for what no database takes."""
+    text = unicodedata.normalize("NFC", (text or "").replace("\r\n", "\n").replace("\r", "\n")).strip()
+    if any(c == "\0" or "\ud800" <= c <= "\udfff" for c in text):
+        raise ValueError(_l("Remove the characters that cannot be shown."))
+    return text
+
+
+class Filled:
+    """Something other than blanks. `text` says what to do."""
+
+    field_flags = {"required": True}
+
+    def __init__(self, text: Any) -> None:
+        self.text = text
+
+    def __call__(self, form: Any, field: Field) -> None:
+        if not field.errors and (not field.data or (isinstance(field.data, str) and not field.data.strip())):
+            raise StopValidation(self.text)
+
+
+class AtMost:
+    """At most so many code points, counted as they are kept. `text` says so."""
+
+    def __init__(self, most: int, text: Any) -> None:
+        self.most, self.text = most, text
+        self.field_flags = {"most": most}
+
+    def __call__(self, form: Any, field: Field) -> None:
+        if field.data and len(field.data) > self.most:
+            raise ValidationError(self.text)
+
+
+class Form(FlaskForm):
+    """A form with its own key (also its draft's). Without JavaScript and with it, the same."""
+
+    key = HiddenField(filters=[lambda k: k if k and len(k) <= 22 else new_key()])
+
+    def put(self, error: Invalid) -> None:
+        """Shows what a verb refused beside its field, or above all where it has none."""
+        field = getattr(self, error.field, None)
+        if isinstance(field, Field):
+            field.errors = [*field.errors, str(error)]
+        else:
+            self.form_errors.append(str(error))
+
+
+def opened(form: type[Form], **defaults: Any) -> Form:
+    """A form for showing: filled from the author's draft where the address names one, else from defaults, with a new key."""
+    key = request.args.get("draft", "")
+    values = draft_values(visitor().person_id, key) if key else None
+    if values:
+        shown = form(formdata=MultiDict([(n, v) for n, vs in values.items() for v in vs]), meta={"csrf": False})
+        shown.key.data = key
+        return shown
+    return form(formdata=None, key=new_key(), **defaults)

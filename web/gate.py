@@ -1,0 +1,163 @@
+"""The gate: every request passes it before a view runs. Host, origin, session, CSRF, role, in this order; the owner is the
+view's own first question. A view that does not declare who may is answered to nobody."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Flask, abort, current_app, g, request, session, url_for
+from flask_login import LoginManager, current_user
+from flask_wtf.csrf import CSRFProtect
+
+from practice import audit, sessions
+from practice.drafts import save_draft
+from practice.people import Kind
+from practice.sessions import Visitor
+
+csrf = CSRFProtect()
+login_manager = LoginManager()
+login_manager.session_protection = None  # it would read forwarded addresses and write into the cookie
+
+ANYONE, PATIENT, STAFF, ADMIN, LOGGED_IN = "anyone", "patient", "staff", "admin", "logged in"
+UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def allow(who: str) -> Callable[[View], View]:
+    """Declares who may call a view."""
+
+    def declare(view: View) -> View:
+        view.allowed = who  # type: ignore[attr-defined]
+        return view
+
+    return declare
+
+
+def guard(blueprint: Blueprint, who: str) -> None:
+    """Declares who may call the views of a blueprint, unless a view declares it for itself."""
+    blueprint.allowed = who  # type: ignore[attr-defined]
+
+
+def drafts_to(endpoint: str) -> Callable[[View], View]:
+    """Where a form sent to this view opens again, when it is not the same address."""
+
+    def declare(view: View) -> View:
+        view.form_page = endpoint  # type: ignore[attr-defined]
+        return view
+
+    return declare
+
+
+def who_may(app: Flask, endpoint: str) -> str | None:
+    """What the view or its blueprint declares; None: nothing, and so nobody."""
+    view = app.view_functions.get(endpoint)
+    declared = getattr(view, "allowed", None)
+    if declared is None and "." in endpoint:
+        declared = getattr(app.blueprints.get(endpoint.rsplit(".", 1)[0]), "allowed", None)
+    return declared
+
+
+def is_allowed(who: str | None, visitor: Visitor | None) -> bool:
+    """Role against declaration; the whole table of roles."""
+    if who == ANYONE:
+        return True
+    if visitor is None or who is None:
+        return False
+    return {
+        LOGGED_IN: True,
+        PATIENT: visitor.kind == Kind.PATIENT,
+        STAFF: visitor.kind == Kind.STAFF,
+        ADMIN: visitor.kind == Kind.STAFF and visitor.is_admin,
+    }[who]
+
+
+def visitor() -> Visitor:
+    """The person that the gate let in."""
+    return current_user._get_current_object()
+
+
+class LogInFirst(Exception):
+    """Nobody, or nobody any more, is logged in: the log-in page answers. `draft`: the form that was sent is kept."""
+
+    def __init__(self, *, is_kept: bool = False) -> None:
+        self.is_kept = is_kept
+
+
+class CrossSite(Exception):
+    """The request comes from another site."""
+
+
+@login_manager.request_loader
+def load_visitor(_: Any) -> Visitor | None:
+    found = getattr(g, "visitor", None)
+    return found if found and not found.is_expired else None
+
+
+def set_up(app: Flask) -> None:
+    csrf.init_app(app)
+    login_manager.init_app(app)
+    app.before_request(pass_gate)
+
+
+def pass_gate() -> None:
+    """Raises what the error pages answer: CrossSite 403, CSRFError 400, LogInFirst, 403."""
+    if request.endpoint in ("static", "bootstrap.static", "web.healthz"):
+        return
+    is_unsafe = request.method in UNSAFE
+    if is_unsafe and not is_same_origin():
+        raise CrossSite
+    g.visitor = g.practice = None
+    key = session.get("key")
+    if isinstance(key, str) and (found := sessions.visitor_with(key)):
+        g.visitor, g.practice = found
+    if request.endpoint is None:
+        return  # no view will run: 404 or 405
+    if is_unsafe:
+        csrf.protect()
+    who = who_may(current_app, request.endpoint)
+    present = g.visitor if g.visitor and not g.visitor.is_expired else None
+    if not is_allowed(who, present):
+        if present:
+            audit.note(by=present.actor, did="denied", about=request.endpoint[:80])
+            abort(403)
+        raise LogInFirst(is_kept=is_unsafe and bool(g.visitor) and keep_form(g.visitor))
+    if any("\0" in str(value) for value in (*(request.view_args or {}).values(), *request.args.values())):
+        abort(404)  # no key has it, and PostgreSQL takes no text with it
+    if present and not is_poll():
+        g.visitor = sessions.seen(present)
+
+
+def is_same_origin() -> bool:
+    """`Sec-Fetch-Site` where the browser sends it, else `Origin`; an old client sends neither."""
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    if site is not None:
+        return site in ("same-origin", "none")
+    if origin is not None:
+        return urlsplit(origin)[:2] == urlsplit(current_app.config["PORTAL_URL"])[:2]
+    return True
+
+
+def is_poll() -> bool:
+    """A page that asks again by itself: it never keeps anybody logged in."""
+    return request.headers.get("X-Poll") == "1"
+
+
+NEVER_KEPT = ("csrf_token", "password")
+
+
+def keep_form(expired: Visitor) -> bool:
+    """Saves a form that came after the session's end as that person's draft. True when there was something to keep."""
+
+    if request.endpoint is None or request.endpoint.startswith("login."):
+        return False
+    if not is_allowed(who_may(current_app, request.endpoint), expired):
+        return False
+    view = current_app.view_functions[request.endpoint]
+    values = {name: request.form.getlist(name) for name in request.form if name not in NEVER_KEPT}
+    key = request.form.get("key", "")
+    if not any(v.strip() for name, vs in values.items() if name != "key" for v in vs) or not 1 <= len(key) <= 22:
+        return False
+    about = url_for(getattr(view, "form_page", request.endpoint), **(request.view_args or {}))
+    save_draft(expired.person_id, key=key, about=about, values=values, by=expired.actor, waits=True)
+    return True

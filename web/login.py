@@ -1,0 +1,109 @@
+"""Log-in, log-out and staying logged in."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Blueprint, current_app, g, redirect, render_template, request, session, url_for
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_wtf import FlaskForm
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import RoutingException
+from werkzeug.wrappers import Response
+from wtforms import EmailField, HiddenField, PasswordField
+
+from practice import audit, drafts, people, sessions
+from practice.db import ANONYMOUS, Actor
+from practice.people import Kind, Person
+from web.answers import is_htmx, notice
+from web.formats import epoch
+from web.forms import Filled
+from web.gate import ANYONE, LOGGED_IN, allow, visitor
+
+blueprint = Blueprint("login", __name__)
+
+
+class LogInForm(FlaskForm):
+    email = EmailField(_l("E-mail"), [Filled(_l("Write your e-mail address."))], render_kw={"autocomplete": "username"})
+    password = PasswordField(_l("Password"), [Filled(_l("Write your password."))], render_kw={"autocomplete": "current-password"})
+    next = HiddenField()
+
+
+def log_in_page(form: LogInForm | None = None, **context: Any) -> str:
+    form = form or LogInForm(formdata=None, next=safe_path(request.args.get("next")))
+    context = {"is_kept": request.args.get("kept") == "1", "posted": [], "notice": notice()} | context
+    return render_template("account/login.html", form=form, **context)
+
+
+@blueprint.get("/login")
+@allow(ANYONE)
+def log_in() -> str | Response:
+    if g.visitor and not g.visitor.is_expired:
+        return redirect(home_of(g.visitor.kind, g.visitor.is_admin), 303)
+    return log_in_page()
+
+
+@blueprint.post("/login")
+@allow(ANYONE)
+def check_log_in() -> Any:
+    form = LogInForm()
+    if not form.validate_on_submit():
+        return log_in_page(form), 422
+    person = people.person_with_password(form.email.data, form.password.data)
+    if person is None:
+        audit.note(by=ANONYMOUS, did="log_in_failed")
+        form.email.errors = [_("E-mail or password is not right.")]
+        return log_in_page(form), 422
+    return enter(person, safe_path(form.next.data))
+
+
+def enter(person: Person, next_path: str) -> Response:
+    """Opens a session with a new key and a new CSRF seed, and leads to what waits: a kept form, the page asked for, or home."""
+    by = Actor(person.id, person.name)
+    key = sessions.open_session(person, by=by)
+    session.clear()
+    session["key"] = key
+    waiting = drafts.open_waiting_draft(person.id, by=by)
+    if waiting and (path := safe_path(waiting[1])):
+        return redirect(f"{path}?draft={waiting[0]}", 303)
+    found = sessions.visitor_with(key)
+    return redirect(next_path or home_of(person.kind, bool(found and found[0].is_admin)), 303)
+
+
+def home_of(kind: Kind, is_admin: bool) -> str:
+    if kind == Kind.PATIENT:
+        return url_for("portal.home")
+    return url_for("admin.home" if is_admin else "staff.inbox")
+
+
+@blueprint.post("/logout")
+@allow(LOGGED_IN)
+def log_out() -> Response:
+    sessions.end_session(visitor())
+    session.clear()
+    response = redirect(url_for("login.log_in", done="logged-out"), 303)
+    response.headers["Clear-Site-Data"] = '"cache", "storage"'
+    return response
+
+
+@blueprint.post("/stay")
+@allow(LOGGED_IN)
+def stay() -> Any:
+    """Moves the idle end at once. htmx and scripts get the new end in milliseconds since 1970."""
+    g.visitor = sessions.seen(visitor(), always=True)
+    if is_htmx() or request.accept_mimetypes.best == "application/json":
+        return {"ends": epoch(g.visitor.session_ends_at)}
+    back = safe_path(urlsplit(request.headers.get("Referer", "")).path)
+    return redirect(back or home_of(visitor().kind, visitor().is_admin), 303)
+
+
+def safe_path(path: str | None) -> str:
+    """The path of a page of ours that a GET may open, rebuilt from the match; empty for anything else."""
+    if not path or not path.startswith("/") or len(path) > 300 or "\\" in path or path.startswith("//"):
+        return ""
+    try:
+        adapter = current_app.url_map.bind("localhost")
+        endpoint, values = adapter.match(path, method="GET")
+    except (HTTPException, RoutingException):
+        return ""
+    return "" if endpoint.endswith("static") or endpoint.startswith("login.") else url_for(endpoint, **values)

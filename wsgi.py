@@ -1,0 +1,51 @@
+"""The application: the only place that sees everything."""
+
+import os
+from typing import Any
+
+import sqlalchemy as sa
+from flask import Blueprint, Flask
+from flask_babel import Babel
+from flask_bootstrap import Bootstrap5
+from flask_migrate import Migrate
+
+import admin
+import portal
+import staff
+from practice.db import db, set_up_engines
+from practice.settings import Practice
+from web import cli, config, demo_mails, errors, formats, gate, headers, login
+
+
+def create_app(settings: dict[str, Any] | None = None) -> Flask:
+    """The portal, configured from the environment, or from `settings` alone. Raises config.Unsafe."""
+    app = Flask(__name__)
+    app.config |= config.FIXED | (config.read(os.environ) if settings is None else settings)
+    db.init_app(app)
+    with app.app_context():
+        set_up_engines()
+    Migrate(app, db, directory=str(cli.MIGRATIONS))
+    Babel(app)
+    Bootstrap5(app)
+    for part in (gate, headers, formats, errors, cli):
+        part.set_up(app)
+    app.register_blueprint(health())
+    app.register_blueprint(login.blueprint)
+    for side in (portal, staff, admin):
+        app.register_blueprint(side.blueprint)
+    if app.config["IS_DEMO"]:
+        app.register_blueprint(demo_mails.blueprint)
+    return app
+
+
+def health() -> Blueprint:
+    """`/healthz`: 200 when the database answers; without log-in, for whoever watches the service."""
+    blueprint = Blueprint("web", __name__)
+
+    @blueprint.get("/healthz")
+    @gate.allow(gate.ANYONE)
+    def healthz() -> dict[str, str]:
+        db.session.scalar(sa.select(Practice.id))
+        return {"status": "ok"}
+
+    return blueprint
