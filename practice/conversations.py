@@ -58,7 +58,7 @@ def clean(field: str, text: str, most: int) -> str:
     if not text:
         raise Invalid(field, "Write something here.")
     if len(text) > most:
-        raise Invalid(field, f"Use at most {most} characters.")
+        raise Invalid(field, "This text is too long.")
     return text
 
 

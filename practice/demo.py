@@ -79,20 +79,61 @@ RECORD = [  # section, name, value, note, years ago
     (Section.VITALS, "Weight", "68.4 kg", "", 0),
     (Section.VITALS, "Blood pressure", "128 over 82 mmHg", "", 0),
 ]
-OTHERS = [  # title, words, to
-    ("Refill of my inhaler", "My inhaler is nearly empty. May I have a new prescription, please?", "Clinicians"),
+OTHERS = [  # title, words, to, answer
+    (
+        "Refill of my inhaler",
+        "My inhaler is nearly empty. May I have a new prescription, please?",
+        "Clinicians",
+        "Your prescription is at the front desk from tomorrow, 8:00. Please bring your card.",
+    ),
     (
         "Dizzy since the new blood pressure pills",
         "Since Monday I feel dizzy when I stand up. Should I go on with them?",
         "Clinicians",
+        "Please take only half a pill in the morning and measure twice a day. If you faint, call us at once.",
     ),
-    ("Travel vaccination for Kenya", "We fly in January. Which vaccinations do we need, and when?", "Clinicians"),
-    ("Refill: metformin", "Could you renew my metformin for another three months?", "Clinicians"),
-    ("Certificate for work", "My employer asks for a certificate for last week.", "Clinicians"),
-    ("Hearing aid batteries", "Which size do I need for the left one?", "Clinicians"),
-    ("Question about the exercises", "The third exercise hurts a little. Is that normal after two weeks?", "Clinicians"),
-    ("I cannot print", "When I press print, the second page stays empty.", "IT Manager"),
-    ("Larger letters", "Can the letters on the phone be made larger?", "IT Manager"),
+    (
+        "Travel vaccination for Kenya",
+        "We fly in January. Which vaccinations do we need, and when?",
+        "Clinicians",
+        "Yellow fever at least ten days before you leave, hepatitis A now. We have times on Tuesday and Thursday mornings.",
+    ),
+    (
+        "Refill: metformin",
+        "Could you renew my metformin for another three months?",
+        "Clinicians",
+        "Yes. Before that we need a blood sample: any weekday from 8:00 to 10:00, with an empty stomach.",
+    ),
+    (
+        "Certificate for work",
+        "My employer asks for a certificate for last week.",
+        "Clinicians",
+        "It is written. You can pick it up at the front desk, or we send it by mail.",
+    ),
+    (
+        "Hearing aid batteries",
+        "Which size do I need for the left one?",
+        "Clinicians",
+        "Size 312, the brown tab. We have a pack here for you.",
+    ),
+    (
+        "Question about the exercises",
+        "The third exercise hurts a little. Is that normal after two weeks?",
+        "Clinicians",
+        "A light pull is fine, pain is not. Leave the third one out until we see you.",
+    ),
+    (
+        "I cannot print",
+        "When I press print, the second page stays empty.",
+        "IT Manager",
+        "Thank you for telling us. Please try it once more: we have changed the page.",
+    ),
+    (
+        "Larger letters",
+        "Can the letters on the phone be made larger?",
+        "IT Manager",
+        "Yes: in the settings of your phone, under Display, Font size. The portal follows it.",
+    ),
 ]
 REASONS = [
     "Check-up of my left knee, two weeks after the MRI",
@@ -103,11 +144,18 @@ REASONS = [
     "School physical for my son",
     "Knee injection, second",
 ]
-ANSWERS = [
-    "Good morning. Yes, that is possible. Please come to the front desk and bring your card.",
-    "Thank you for your message. We have taken care of it; you will hear from us by mail.",
-    "We have looked at this together with Dr. Moreau. There is nothing to worry about. Please write again if it gets worse.",
-]
+ANSWERS = {
+    RequestType.APPOINTMENT: [
+        "We have two times for you: Thursday at 10:30 and Friday at 8:45. Which one would you like?",
+        "Dr. Moreau can see you next Tuesday at 9:15. Is that possible for you?",
+        "All mornings of that week are taken. Would an afternoon do, after 14:00?",
+    ],
+    RequestType.RESULT: [
+        "Your CD is ready at the front desk. Please bring an identity card.",
+        "The report is finished. We send it as you asked.",
+        "The study is still being read. You hear from us by the end of the week.",
+    ],
+}
 THANKS = ["Thank you, that helps.", "Thank you! One more question: may I come a little earlier?"]
 
 Send = Callable[[], Sent]
@@ -248,7 +296,7 @@ def _ask(chance: random.Random, kind: RequestType, patient: int, n: int) -> Sent
             comments="For my visit at the hospital.",
         )
         return request_result(patient, order, today=today, form_key=key, by=by)
-    title, words, to = chance.choice(OTHERS)
+    title, words, to, _ = OTHERS[n // 2 % len(OTHERS)]
     picked = db.session.scalars(sa.select(Communicator.key).where(Communicator.title == to)).one()
     return conversations.send(patient, kind=kind, title=title, body=words, to=picked, form_key=key, by=by)
 
@@ -291,5 +339,7 @@ def _receive(key: str, staff: int) -> None:
 
 
 def _answer(chance: random.Random, sent: Sent, staff: int) -> Sent:
-    seen = last_message_id(db.session, sent.thread_id)  # type: ignore[arg-type]
-    return conversations.answer(sent.thread_key, body=chance.choice(ANSWERS), form_key=new_key(), seen=seen, by=Actor(staff))
+    thread = _thread(sent.thread_id)
+    body = {title: answer for title, _, _, answer in OTHERS}.get(thread.title) or chance.choice(ANSWERS[thread.type])
+    seen = last_message_id(db.session(), thread.id)
+    return conversations.answer(sent.thread_key, body=body, form_key=new_key(), seen=seen, by=Actor(staff))

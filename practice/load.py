@@ -110,7 +110,7 @@ RECORD = (
 )
 RECORDED = 10  # one patient of so many has values in the record, and so may ask for an amendment
 SENTENCES = [
-    *(words for _, words, _ in demo.OTHERS),
+    *(words for _, words, *_ in demo.OTHERS),
     *demo.THANKS,
     "I have read the leaflet you gave me, but one thing is not clear to me.",
     "The pharmacy says that they are still waiting for your answer.",

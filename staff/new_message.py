@@ -34,7 +34,7 @@ class FindForm(Form):
 
 class MessageForm(Form):
     patient = HiddenField()
-    communicator = SelectField(_l("From"), choices=[], validate_choice=False)
+    communicator = SelectField(_l("From"), [Filled(_l("Choose a communicator."))], choices=[], validate_choice=False)
     title = StringField(
         _l("Title"), [Filled(_l("Write a title.")), AtMost(TITLE_MAX, _l("Use at most 120 characters."))], filters=[tidy]
     )

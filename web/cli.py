@@ -11,6 +11,7 @@ from flask_migrate import upgrade
 from practice import audit, demo, jobs, people
 from practice import load as loading
 from practice.db import COMMAND, WRITE, Base, db
+from practice.errors import Invalid
 from practice.people import Person
 from practice.settings import the_practice
 from web.demo_mails import show_only
@@ -44,7 +45,10 @@ def prepare() -> None:
 @click.password_option()
 def create_admin(email: str, last_name: str, first_name: str, login: str, password: str) -> None:
     """Make an admin account."""
-    people.check_password(password)
+    try:
+        people.check_password(password)
+    except Invalid as error:
+        raise click.ClickException(str(error)) from error
     people.add_staff(
         login=login,
         last=last_name,

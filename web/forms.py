@@ -4,6 +4,7 @@ import unicodedata
 from typing import Any
 
 from flask import request
+from flask_babel import gettext
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import MultiDict
@@ -58,9 +59,9 @@ class Form(FlaskForm):
         """Shows what a verb refused beside its field, or above all where it has none."""
         field = getattr(self, error.field, None)
         if isinstance(field, Field):
-            field.errors = [*field.errors, str(error)]
+            field.errors = [*field.errors, gettext(str(error))]
         else:
-            self.form_errors.append(str(error))
+            self.form_errors.append(gettext(str(error)))
 
 
 def opened(form: type[Form], **defaults: Any) -> Form:
