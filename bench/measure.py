@@ -130,9 +130,9 @@ IS_LIST, IS_SEARCH = "AS f JOIN thread t", "person.name_key >="
 PAGES = (
     Page("In Box", _inbox, _floor_at("/inbox"), _other_rows, (IS_LIST,)),
     Page("open", _open, _floor_at("/open"), _other_words, ("SELECT thread.id,", "SELECT message.id,", "SELECT history.id,")),
+    Page("search", _search, _floor_at("/search"), _other_rows, (IS_SEARCH, IS_LIST)),
     Page("reply", _reply, _floor_reply, _not_kept),
     Page("submit", _submit, _floor_submit, _not_kept),
-    Page("search", _search, _floor_at("/search"), _other_rows, (IS_SEARCH, IS_LIST)),
 )
 
 

@@ -99,9 +99,12 @@ def serves(facility: int) -> sa.ColumnElement[bool]:
 
 def routable_of(session: Session, kind: RequestType) -> list[Communicator]:
     """The communicators of a type that can receive now, by title."""
-    return list(
-        session.scalars(sa.select(Communicator).where(Communicator.type == kind, is_routable()).order_by(Communicator.title_key))
-    )
+    return list(session.scalars(_ROUTABLE, {"kind": kind}))
+
+
+_ROUTABLE = (
+    sa.select(Communicator).where(Communicator.type == sa.bindparam("kind"), is_routable()).order_by(Communicator.title_key)
+)
 
 
 # ---- What a member of staff has ------------------------------------------------------------------
@@ -180,7 +183,7 @@ def box_of(session: Session, staff: int, own_patient: int | None) -> Box:
     """The box of a member of staff, in one statement. Listing, opening, counting, searching and answering all go through it."""
     mine: dict[int, Mine] = {}
     audiences: dict[int, list[Any]] = {}
-    for row in session.execute(_BOX, {"staff": staff}):
+    for row in session.connection().execute(_BOX, {"staff": staff}):  # columns only: the session would cost more than the query
         if row.is_mine:
             mine[row.id] = Mine(row.id, row.key, row.title, row.type, row.is_in_use)
         if row.audience_id is not None:

@@ -17,7 +17,7 @@ from practice.db import Actor, Transaction, again_if_doubled, new_key, now, tran
 from practice.drafts import delete_draft
 from practice.errors import Invalid, NotAllowed, NotVisible, SentBefore, Stale, TooMany
 from practice.outbox import Occasion, tell
-from practice.people import AccountStatus, Person, Staff
+from practice.people import AccountStatus, Person, Staff, active_admins
 from practice.settings import Practice, RequestType, the_practice
 from practice.threads import (
     Event,
@@ -105,9 +105,8 @@ def send(
             is_in_box=False,
         )
         tx.session.add(thread)
-        tx.session.flush()
-        message = _write(tx, thread, body, form_key, digest, title=picked.title if picked else "")
         _waits(tx, thread)
+        message = _write(tx, thread, body, form_key, digest, title=picked.title if picked else "")
         routing.route(tx, thread, message=message.id, picked=picked)
         tx.about = thread.key
         return Sent(thread.key, thread.id, True)
@@ -270,7 +269,7 @@ def restore(thread_key: str, *, by: Actor) -> None:
 def hand_to(thread_key: str, *, communicator: str, version: int, by: Actor) -> None:
     """An admin hands an unrouted thread on, without seeing its words. Raises NotVisible, NotAllowed, Stale, Invalid."""
     with transaction(by=by, did="hand_to", about=thread_key) as tx:
-        if not tx.session.scalar(sa.select(Staff.is_admin).where(Staff.id == by.person)):
+        if by.person not in active_admins(tx.session):
             raise NotAllowed
         thread = tx.session.scalar(sa.select(Thread).where(Thread.key == thread_key).with_for_update())
         if thread is None:
@@ -304,13 +303,23 @@ def _of_staff_seen(tx: Transaction, key: str, version: int) -> Thread:
     return thread
 
 
+_SENT_BEFORE = (
+    sa.select(Thread.key, Thread.id, Message.digest, Message.body)
+    .join(Thread, Thread.id == Message.thread_id)
+    .where(Message.author_id == sa.bindparam("author"), Message.form_key == sa.bindparam("form_key"))
+)
+_NTH = (
+    sa.select(Message.sent_at)
+    .where(Message.author_id == sa.bindparam("author"))
+    .order_by(Message.sent_at.desc())
+    .offset(sa.bindparam("n"))
+    .limit(1)
+)
+
+
 def _sent_before(session: Session, by: Actor, form_key: str, digest: str) -> Sent | None:
     """Rule 10: the same form gives the same thread, once; its key with other words is not dropped silently."""
-    before = session.execute(
-        sa.select(Thread.key, Thread.id, Message.digest, Message.body)
-        .join(Thread, Thread.id == Message.thread_id)
-        .where(Message.author_id == by.person, Message.form_key == form_key)
-    ).first()
+    before = session.execute(_SENT_BEFORE, {"author": by.person, "form_key": form_key}).first()
     if before is None:
         return None
     if before.digest != digest:
@@ -320,15 +329,10 @@ def _sent_before(session: Session, by: Actor, form_key: str, digest: str) -> Sen
 
 def _check_limit(session: Session, patient: int) -> None:
     for limit, span in ((HOURLY, timedelta(hours=1)), (DAILY, timedelta(days=1))):
-        nth = (
-            sa.select(Message.sent_at)
-            .where(Message.author_id == patient)
-            .order_by(Message.sent_at.desc())
-            .offset(limit - 1)
-            .limit(1)
-        )
-        oldest = session.scalar(nth)
-        if oldest is not None and oldest + span > now():
+        oldest = session.scalar(_NTH, {"author": patient, "n": limit - 1})
+        if oldest is None:  # nor are there as many as the larger limit
+            return
+        if oldest + span > now():
             raise TooMany(int((oldest + span - now()).total_seconds()) + 1)
 
 

@@ -548,7 +548,7 @@ def _give(thread: _Thread, named: list[_Communicator]) -> tuple[_Communicator, .
 
 
 def _send(world: _World, thread: _Thread, at: datetime) -> _Effect:
-    thread.created_at, thread.version = at, 3  # stored, waiting, routed: each is a write of the row
+    thread.created_at, thread.version = at, 2  # stored, then routed: each is a write of the row
     _waits(thread, at)
     return _route(world, thread, at, thread.picked)
 

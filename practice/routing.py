@@ -125,16 +125,18 @@ def any_routable(session: Session, communicators: Iterable[int]) -> bool:
 
 def recipients(session: Session, thread: Thread) -> list[int]:
     """The staff to be told of what the patient wrote, each once (rule 4); never the patient's own staff account."""
-    statement = (
-        sa.select(ELIGIBLE.c.staff_id)
-        .join(AudienceCommunicator, AudienceCommunicator.communicator_id == ELIGIBLE.c.communicator_id)
-        .join(Staff, Staff.id == ELIGIBLE.c.staff_id)
-        .where(AudienceCommunicator.audience_id == thread.audience_id)
-        .where(sa.or_(Staff.own_patient_id.is_(None), Staff.own_patient_id != thread.patient_id))
-        .distinct()
-        .order_by(ELIGIBLE.c.staff_id)
-    )
-    return list(session.scalars(statement))
+    return list(session.scalars(_RECIPIENTS, {"audience": thread.audience_id, "patient": thread.patient_id}))
+
+
+_RECIPIENTS = (
+    sa.select(ELIGIBLE.c.staff_id)
+    .join(AudienceCommunicator, AudienceCommunicator.communicator_id == ELIGIBLE.c.communicator_id)
+    .join(Staff, Staff.id == ELIGIBLE.c.staff_id)
+    .where(AudienceCommunicator.audience_id == sa.bindparam("audience"))
+    .where(sa.or_(Staff.own_patient_id.is_(None), Staff.own_patient_id != sa.bindparam("patient")))
+    .distinct()
+    .order_by(ELIGIBLE.c.staff_id)
+)
 
 
 # ---- Giving --------------------------------------------------------------------------------------
@@ -217,8 +219,6 @@ def _wake_group(tx: Transaction, kind: RequestType, facility: int | None, audien
     after = audience_of(session, {*has, *(c.id for c in named)}) if named else audience
     last = sa.select(sa.func.max(Message.id)).where(Message.thread_id == Thread.id).scalar_subquery()
     for communicator in named:
-        if communicator.id in has:
-            continue
         session.execute(
             sa.insert(Delivery).from_select(
                 ["thread_id", "communicator_id", "title", "at"],

@@ -11,9 +11,11 @@ from zoneinfo import ZoneInfo
 from babel.dates import DateTimePattern, get_date_format, parse_pattern
 from babel.numbers import format_decimal
 from flask import Flask, current_app, g, url_for
-from flask_babel import get_locale, gettext
+from flask_babel import get_locale, get_translations
 from flask_babel import lazy_gettext as _l
 from flask_wtf.csrf import generate_csrf
+from jinja2 import pass_eval_context
+from jinja2.nodes import EvalContext
 from markupsafe import Markup, escape
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -33,6 +35,51 @@ FIXED_TITLES = {
     "Amendment request": _l("Amendment request"),
 }
 """Titles made by the system, shown in the reader's language."""
+
+
+# ---- Words: looked up once in each catalogue, not each time they are said --------------------------
+
+
+class _Said:
+    """The language of this request, and what was translated into it before: kept with the catalogue."""
+
+    raw: dict[str, str]
+    plain: dict[str, Markup]
+
+    def __init__(self) -> None:
+        self.locale = get_locale()
+        self.language = str(self.locale)
+        self.catalogue = get_translations()
+        self.raw, self.plain = self.catalogue.__dict__.setdefault("said", ({}, {}))
+
+
+def _said() -> _Said:
+    said: _Said | None = g.get("said")
+    if said is None or said.locale is not get_locale():
+        said = g.said = _Said()
+    return said
+
+
+def gettext(text: str, **variables: Any) -> str:
+    """As Flask-Babel's."""
+    said = _said()
+    found = said.raw.get(text)
+    if found is None:
+        found = said.raw[text] = said.catalogue.ugettext(text)
+    return found % variables if variables else found
+
+
+@pass_eval_context
+def _in_template(context: EvalContext, text: str, **variables: Any) -> str:
+    """The `_` and `gettext` of the templates, as Jinja's: a text is a format even without variables."""
+    if variables or not context.autoescape:
+        found = gettext(text)
+        return (Markup(found) if context.autoescape else found) % variables
+    plain = _said().plain
+    said = plain.get(text)
+    if said is None:
+        said = plain[text] = Markup(gettext(text)) % {}
+    return said
 
 
 # ---- Times: stored in UTC, shown in the practice's zone ------------------------------------------
@@ -69,8 +116,8 @@ def _pattern(skeleton: str, language: str) -> DateTimePattern:
 
 
 def _format(value: datetime | date, skeleton: str) -> str:
-    locale = get_locale()
-    return _pattern(skeleton, str(locale)).apply(value, locale)
+    said = _said()
+    return _pattern(skeleton, said.language).apply(value, said.locale)
 
 
 @lru_cache(maxsize=4096)
@@ -116,7 +163,7 @@ def stamp(value: datetime) -> str:
         present = g.today = today()
     if at.date() == present:
         return f"{at.hour:02}:{at.minute:02}"
-    return _stamp(at.year, at.month, at.day, at.hour, at.minute, str(get_locale()))
+    return _stamp(at.year, at.month, at.day, at.hour, at.minute, _said().language)
 
 
 def wait(since: datetime) -> str:
@@ -203,11 +250,11 @@ def type_tile(name: str) -> Markup:
 
 
 def type_name(name: str) -> str:
-    return str(WORD_OF[RequestType(name)])
+    return gettext(RequestType(name).value)  # WORD_OF has the same words, for whoever translates
 
 
 def thread_title(title: str) -> str:
-    return str(FIXED_TITLES[title]) if title in FIXED_TITLES else title
+    return gettext(title) if title in FIXED_TITLES else title
 
 
 def full_name(row: Any) -> str:
@@ -270,7 +317,7 @@ def set_up(app: Flask) -> None:
         )
     }
     app.jinja_env.globals |= {f.__name__: f for f in (icon, type_mark, type_word, type_tile, asset, csrf_field, now, today)}
-    app.jinja_env.globals["RequestType"] = RequestType
+    app.jinja_env.globals |= {"RequestType": RequestType, "_": _in_template, "gettext": _in_template}
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
     @app.context_processor

@@ -52,9 +52,7 @@ def chromium() -> Iterator[Browser]:
 
 
 class Desk:
-    """Somebody at a screen: logs in, clicks what is written on the page, reads."""
-
-    cookies: dict[str, Any] = {}  # by login, for all desks of this run
+    """Somebody at a screen: clicks what is written on the page, reads."""
 
     def __init__(self, context: BrowserContext, address: str) -> None:
         self.context, self.address = context, address
@@ -65,35 +63,32 @@ class Desk:
     def go(self, path: str) -> Any:
         return self.page.goto(self.address + path)
 
-    def log_in(self, login: str) -> "Desk":
-        """Through the form the first time, with the same cookie afterwards; ends on the person's first page."""
-        if login in self.cookies:
-            self.context.add_cookies(self.cookies[login])
-            self.go("/login")
-            return self
+    def log_in(self, login: str) -> None:
         self.go("/login")
         self.page.get_by_label("E-mail").fill(f"{login}@demo.example")
         self.page.get_by_label("Password").fill(demo.PASSWORD)
         self.page.get_by_role("button", name="Log in").click()
         self.page.wait_for_url(lambda url: "/login" not in url)
-        self.cookies[login] = self.context.cookies()
-        return self
 
 
-@pytest.fixture
-def desk(chromium: Browser, live: str) -> Iterator[Any]:
-    """`desk(js=…, **how)` opens a browser of its own; how: viewport, color_scheme."""
-    opened: list[BrowserContext] = []
-    desks: list[Desk] = []
+@pytest.fixture(scope="session")
+def desks(chromium: Browser, live: str) -> Iterator[Any]:
+    """`desks(login, js=…, **how)`: the desk of a person (None: nobody), kept for the run; how: viewport, color_scheme."""
+    kept: dict[str, Desk] = {}
 
-    def make(*, js: bool = True, **how: Any) -> Desk:
-        context = chromium.new_context(java_script_enabled=js, **({"viewport": {"width": 1280, "height": 800}} | how))
-        context.set_default_timeout(10_000)
-        opened.append(context)
-        desks.append(Desk(context, live))
-        return desks[-1]
+    def at(login: str | None, *, js: bool = True, **how: Any) -> Desk:
+        name = f"{login} {js} {how}"
+        if name not in kept:
+            context = chromium.new_context(java_script_enabled=js, **({"viewport": {"width": 1280, "height": 800}} | how))
+            context.set_default_timeout(10_000)
+            kept[name] = Desk(context, live)
+            if login:
+                kept[name].log_in(login)
+        elif login:
+            kept[name].go("/login")  # leads home
+        return kept[name]
 
-    yield make
-    for context in opened:
-        context.close()
-    assert [error for one in desks for error in one.errors] == []
+    yield at
+    for one in kept.values():
+        one.context.close()
+    assert [error for one in kept.values() for error in one.errors] == []

@@ -73,9 +73,9 @@ ASK = {
 
 @pytest.mark.parametrize("js", [True, False], ids=["with JavaScript", "without JavaScript"])
 @pytest.mark.parametrize("kind", ASK)
-def test_a_request_reaches_the_staff_in_charge_and_the_answer_comes_back(desk, kind, js):
+def test_a_request_reaches_the_staff_in_charge_and_the_answer_comes_back(desks, kind, js):
     words = f"My words {uuid.uuid4().hex[:8]}"
-    sophie = desk(js=js).log_in("sophie")
+    sophie = desks("sophie", js=js)
     ASK[kind](sophie, words)
     expect(sophie.page).to_have_url(re.compile(r"/messages/[\w-]{22}"))
     expect(sophie.page.get_by_text(words).first).to_be_visible()
@@ -83,7 +83,7 @@ def test_a_request_reaches_the_staff_in_charge_and_the_answer_comes_back(desk, k
 
     answering = None
     for login in STAFF:
-        member = desk(js=js).log_in(login)
+        member = desks(login, js=js)
         found = member.go(f"/staff/messages/{key}")
         if login in IN_CHARGE[kind]:
             assert found.status == 200
@@ -120,8 +120,8 @@ def test_a_request_reaches_the_staff_in_charge_and_the_answer_comes_back(desk, k
 
 
 @pytest.mark.parametrize("js", [True, False], ids=["with JavaScript", "without JavaScript"])
-def test_an_admin_puts_somebody_in_charge(desk, js):
-    admin = desk(js=js).log_in("admin")
+def test_an_admin_puts_somebody_in_charge(desks, js):
+    admin = desks("admin", js=js)
     page = admin.page
     title = f"Desk {uuid.uuid4().hex[:6]}"
     page.get_by_role("link", name="New", exact=True).click()
@@ -138,20 +138,20 @@ def test_an_admin_puts_somebody_in_charge(desk, js):
     page.get_by_role("button", name="Save").click()
     row = page.get_by_role("row", name=re.compile(title))
     expect(row).to_contain_text("DOCTOR, DAN")
-    doctor = desk(js=js).log_in("doctor")
+    doctor = desks("doctor", js=js)
     expect(doctor.page.get_by_text(title).first).to_be_visible()
 
 
-def test_going_back_after_sending_shows_no_filled_form(desk):
-    sophie = desk().log_in("sophie")
+def test_going_back_after_sending_shows_no_filled_form(desks):
+    sophie = desks("sophie")
     write_message(sophie, "Only once, please")
     expect(sophie.page).to_have_url(re.compile(r"/messages/[\w-]{22}"))
     sophie.page.go_back()
     expect(sophie.page.get_by_label("Comments")).to_have_value("")
 
 
-def test_a_lost_network_is_said_and_the_text_stays(desk):
-    sam = desk().log_in("scheduler")
+def test_a_lost_network_is_said_and_the_text_stays(desks):
+    sam = desks("scheduler")
     page = sam.page
     page.locator("#message-rows a").first.click()
     page.get_by_role("link", name="Respond").click()

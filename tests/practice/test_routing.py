@@ -1,19 +1,20 @@
 """Who receives: the rules of docs/routing.md as a table of data, then each row of what can happen afterwards."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 
 from practice import conversations, routing
-from practice.communicators import Audience, Communicator, box_of
+from practice.communicators import Audience, AudienceCommunicator, Communicator, Membership, all_routable, box_of
 from practice.coverage import HasThreads, delete_communicator, save_communicator, set_staff_status
-from practice.db import COMMAND, db, new_key, transaction
+from practice.db import COMMAND, clock_at, db, new_key, now, transaction
 from practice.errors import Invalid, NotAllowed, NotVisible, Stale
 from practice.outbox import Notice, Occasion
 from practice.people import AccountStatus
 from practice.settings import RequestType
-from practice.threads import Delivery, ThreadState
+from practice.threads import Delivery, Event, History, Thread, ThreadState
 from tests.conftest import Cast, Player
 
 EVERYBODY = ("ada", "sam", "max", "nina", "ivan", "rita", "fay", "dan")
@@ -56,6 +57,7 @@ TABLE = [
     ("rule 2: one without facilities serves all", A, [("A1", "sam", True, "oak"), ("A2", "fay", True, "")], "linden", None, "", "fay"),
     ("rule 2: if none serves it, every one of the type", A, [("A1", "sam", True, "oak"), ("A2", "fay", True, "oak")], "linden", None, "", "sam fay"),
     ("rule 2: without a facility all serve", R, [("R1", "max", True, "oak"), ("R2", "fay", True, "linden")], None, None, "", "max fay"),
+    ("rule 2: without a facility not only those that serve all", R, [("R1", "max", True, "oak"), ("R2", "fay", True, "")], None, None, "", "max fay"),
     ("rule 2: a Result goes by its location", R, [("R1", "max", True, "oak"), ("R2", "fay", True, "linden")], "oak", None, "", "max"),
     ("rule 2: an Amendment too goes to all of the type", M, [("M1", "rita", True, ""), ("M2", "dan", True, "")], None, None, "", "rita dan"),
     ("rule 1: not In Use receives nothing", A, [("A1", "sam", False, ""), ("A2", "fay", True, "")], "linden", None, "", "fay"),
@@ -407,8 +409,289 @@ def test_a_later_save_of_an_old_version_is_refused(cast):
         )
 
 
-def test_an_audience_is_made_once(cast):
+def test_an_audience_is_made_once(cast, statements):
     ids = list(db.session.scalars(sa.select(Communicator.id)))
     with transaction(by=COMMAND, did="test") as tx:
         first = routing.audience_of(tx.session, ids)
-        assert routing.audience_of(tx.session, reversed(ids)) == first
+        assert routing.audience_of(tx.session, ids[:2]) != first
+        with statements() as found:
+            assert routing.audience_of(tx.session, reversed(ids)) == first
+    assert not [s for s in found if s.startswith("INSERT INTO audience")]
+
+
+# ---- Each condition alone (tests/mutants.py takes them out one by one) -------------------------------------------------
+
+
+def has_it(key: str) -> list[str]:
+    """The communicators that a thread's audience consists of, by title; compared with the deliveries that stand."""
+    db.session.close()
+    of_audience = db.session.scalars(
+        sa.select(Communicator.title)
+        .join(AudienceCommunicator, AudienceCommunicator.communicator_id == Communicator.id)
+        .join(Thread, Thread.audience_id == AudienceCommunicator.audience_id)
+        .where(Thread.key == key)
+    )
+    delivered = db.session.scalars(
+        sa.select(Delivery.title)
+        .join(Thread, Thread.id == Delivery.thread_id)
+        .where(Thread.key == key, Delivery.ended_at.is_(None))
+    )
+    found = sorted(of_audience)
+    assert sorted(delivered) == found
+    return found
+
+
+def happened(key: str) -> list[tuple[Event, str]]:
+    """What routing wrote into the history of a thread."""
+    db.session.close()
+    events = sa.select(History.did, History.words).join(Thread, Thread.id == History.thread_id).where(Thread.key == key)
+    return [(did, words) for did, words in db.session.execute(events.order_by(History.id))]
+
+
+def put_in_charge_behind_routings_back(cast: Cast, title: str, who: Player) -> None:
+    """A member whom no verb announced: what waits goes on waiting."""
+    key = cast.communicator(title)
+    with transaction(by=COMMAND, did="test") as tx:
+        of = tx.session.scalars(sa.select(Communicator.id).where(Communicator.key == key)).one()
+        tx.session.add(Membership(communicator_id=of, staff_id=who.id, since=now()))
+
+
+def wait_again(key: str) -> None:
+    """Marks a thread as waiting for a recipient, as no verb would."""
+    with transaction(by=COMMAND, did="test") as tx:
+        tx.session.execute(sa.update(Thread).where(Thread.key == key).values(unrouted_since=now()))
+
+
+def woken() -> int:
+    with transaction(by=COMMAND, did="test") as tx:
+        return routing.wake(tx)
+
+
+def test_a_thread_waits_for_a_recipient_since_the_first_message_that_nobody_could_receive(cast):
+    cast.change("Scheduler", staff=[])
+    with clock_at(now() - timedelta(days=2)):
+        key = cast.send(cast.sophie, "Appointment")
+    since = cast.thread(key).unrouted_since
+    reply(cast, cast.sophie, key)
+    assert cast.thread(key).unrouted_since == since
+    assert told(key, Occasion.UNROUTED) == [cast.ada.id] * 2
+
+
+def test_only_active_admins_are_told_of_what_nobody_can_receive(cast):
+    other = cast.staff("other", is_admin=True)
+    set_staff_status(cast.ada.key, AccountStatus.DISABLED, by=COMMAND)
+    cast.change("Scheduler", staff=[])
+    assert told(cast.send(cast.sophie, "Appointment"), Occasion.UNROUTED) == [other.id]
+
+
+def test_waking_moves_what_waits_and_nothing_that_stands_beside_it(cast):
+    """Two types and two facilities wait, some threads with a communicator that is off, some with none, some do not wait."""
+    had = cast.send(cast.sophie, "Appointment", body="received before")
+    reached = cast.send(cast.jihae, "Appointment", body="waits with the Scheduler")
+    cast.change("Scheduler", is_in_use=False)
+    reply(cast, cast.jihae, reached)
+    alone, result = cast.send(cast.sophie, "Appointment", body="waits with nobody"), cast.send(cast.hugo, "Others")
+    cast.change("Media Manager", staff=[])
+    media = cast.send(cast.sophie, "Result")
+    versions = {key: cast.thread(key).version for key in (had, media, result)}
+    cast.communicate(RequestType.APPOINTMENT, "New desk", cast.dan)
+    assert {key: has_it(key) for key in (had, reached, alone, media, result)} == {
+        had: ["Scheduler"],
+        reached: ["New desk", "Scheduler"],
+        alone: ["New desk"],
+        media: [],
+        result: ["Clinicians"],
+    }
+    assert {key: cast.thread(key).version for key in versions} == versions
+    assert [did for did, _ in happened(reached)] == [Event.DELIVERED] * 2 and happened(media) == []
+    assert [did for did, _ in happened(alone)] == [Event.DELIVERED] and len(happened(had)) == len(happened(result)) == 1
+    assert cast.thread(media).unrouted_since is not None
+    assert (told(had), told(media), told(alone)) == (ids(cast, ["sam", "fay"]), [], [cast.dan.id])
+    assert told(reached) == sorted([*ids(cast, ["sam", "fay"]), *ids(cast, ["sam", "fay", "dan"])])
+    counted = db.session.execute(sa.select(sa.func.sum(Audience.unread), sa.func.sum(Audience.in_box))).one()
+    assert tuple(counted) == (4, 4), "all but the one that still waits with nobody"
+
+
+def test_the_last_message_a_waking_speaks_of_is_the_threads_own(cast):
+    cast.change("Scheduler", staff=[])
+    keys = [cast.send(cast.sophie, "Appointment", body=f"{n}") for n in range(2)]
+    cast.change("Scheduler", staff=[cast.dan])
+    for key in keys:
+        thread = cast.thread(key).id
+        last = routing.last_message_id(db.session, thread)
+        assert db.session.scalars(sa.select(History.up_to_id).where(History.thread_id == thread)).all() == [last]
+        notices = sa.select(Notice.message_id).where(Notice.thread_id == thread, Notice.occasion == Occasion.WAITING)
+        assert db.session.scalars(notices).all() == [last]
+
+
+def test_of_two_that_wait_each_goes_to_whoever_serves_its_facility(cast):
+    cast.change("Scheduler", is_in_use=False)
+    for title, facility in (("Linden desk", cast.linden), ("Oak desk", cast.oak)):
+        cast.communicate(RequestType.APPOINTMENT, title, cast.dan)
+        cast.serve(title, facility)
+    set_staff_status(cast.dan.key, AccountStatus.DISABLED, by=COMMAND)
+    linden, oak = cast.send(cast.sophie, "Appointment"), cast.send(cast.sophie, "Appointment", facility=cast.oak)
+    set_staff_status(cast.dan.key, AccountStatus.ACTIVE, by=COMMAND)
+    assert (has_it(linden), has_it(oak)) == (["Linden desk"], ["Oak desk"])
+
+
+def test_waking_answers_how_many_it_delivered(cast):
+    cast.send(cast.jihae, "Appointment")
+    assert woken() == 0
+    cast.change("Scheduler", staff=[])
+    for _ in range(2):
+        cast.send(cast.sophie, "Appointment")
+    assert woken() == 0
+    put_in_charge_behind_routings_back(cast, "Scheduler", cast.dan)
+    assert woken() == 2
+    assert woken() == 0
+
+
+def test_waking_tells_nobody_twice_of_the_same_message_and_everybody_of_a_newer_one(cast):
+    key = cast.send(cast.sophie, to="IT Manager")
+    wait_again(key)
+    put_in_charge_behind_routings_back(cast, "IT Manager", cast.dan)
+    assert woken() == 1
+    assert told(key) == ids(cast, ["ivan", "dan"])
+    cast.change("IT Manager", is_in_use=False)
+    reply(cast, cast.sophie, key)
+    cast.change("IT Manager", is_in_use=True)
+    assert told(key) == sorted(ids(cast, ["ivan", "dan"]) * 2)
+
+
+def test_an_admin_in_charge_is_told_of_what_waits_though_told_that_nobody_had_it(cast):
+    cast.change("Scheduler", staff=[])
+    key = cast.send(cast.sophie, "Appointment")
+    cast.change("Scheduler", staff=[cast.ada])
+    assert told(key, Occasion.UNROUTED) == told(key) == [cast.ada.id]
+
+
+def test_waking_tells_nobody_of_their_own_thread_as_a_patient_but_of_all_others(cast):
+    twin = cast.staff("twin", own_patient=cast.sophie.id)
+    cast.change("Scheduler", staff=[])
+    own, other = cast.send(cast.sophie, "Appointment"), cast.send(cast.jihae, "Appointment")
+    cast.change("Scheduler", staff=[cast.sam, twin])
+    assert (told(own), told(other)) == ([cast.sam.id], sorted([cast.sam.id, twin.id]))
+    assert told(cast.send(cast.jihae, "Appointment")) == sorted([cast.sam.id, twin.id])
+
+
+def test_hand_to_takes_the_type_of_whom_it_gives_to_and_leaves_other_threads_alone(cast):
+    other = cast.send(cast.jihae, "Appointment")
+    key = cast.send(cast.sophie, "Appointment")
+    cast.change("Scheduler", is_in_use=False)
+    reply(cast, cast.sophie, key)
+    conversations.hand_to(key, communicator=cast.communicator("Clinicians"), version=cast.thread(key).version, by=cast.ada.actor)
+    assert (has_it(key), cast.thread(key).type) == (["Clinicians"], RequestType.OTHERS)
+    assert has_it(other) == ["Scheduler"]
+
+
+def test_an_amendment_handed_on_goes_to_the_amendment_communicator_that_was_chosen(cast):
+    cast.change("Patient Info Manager", staff=[])
+    key = cast.send(cast.sophie, "Amendment")
+    put_in_charge_behind_routings_back(cast, "Patient Info Manager", cast.rita)
+    chosen = cast.communicator("Patient Info Manager")
+    conversations.hand_to(key, communicator=chosen, version=cast.thread(key).version, by=cast.ada.actor)
+    assert has_it(key) == ["Patient Info Manager"]
+
+
+def test_whoever_has_the_thread_already_keeps_the_delivery_when_it_is_handed_to_them(cast):
+    key = cast.send(cast.sophie, to="IT Manager")
+    cast.change("IT Manager", staff=[])
+    reply(cast, cast.sophie, key)
+    put_in_charge_behind_routings_back(cast, "IT Manager", cast.ivan)
+    conversations.hand_to(key, communicator=cast.communicator("IT Manager"), version=cast.thread(key).version, by=cast.ada.actor)
+    assert has_it(key) == ["IT Manager"]
+
+
+def test_a_delivery_that_ended_keeps_its_end_when_the_thread_is_handed_on_again(cast):
+    def ended(title: str) -> object:
+        db.session.close()
+        return db.session.scalars(sa.select(Delivery.ended_at).where(Delivery.title == title)).one()
+
+    key = cast.send(cast.sophie, to="IT Manager")
+    for off, to in (("IT Manager", "Clinicians"), ("Clinicians", "Scheduler")):
+        cast.change(off, is_in_use=False)
+        reply(cast, cast.sophie, key)
+        before = ended("IT Manager")
+        conversations.hand_to(key, communicator=cast.communicator(to), version=cast.thread(key).version, by=cast.ada.actor)
+    assert ended("IT Manager") == before is not None
+    assert ended("Clinicians") > before
+
+
+def test_only_an_active_admin_hands_on(cast):
+    cast.change("IT Manager", is_in_use=False)
+    cast.change("Clinicians", is_in_use=False)
+    key = cast.send(cast.sophie, to=None)
+    cast.staff("other", is_admin=True)
+    set_staff_status(cast.ada.key, AccountStatus.DISABLED, by=COMMAND)
+    to, version = cast.communicator("Scheduler"), cast.thread(key).version
+    with pytest.raises(NotAllowed):
+        conversations.hand_to(key, communicator=to, version=version, by=cast.ada.actor)
+    with pytest.raises(NotAllowed):
+        save_communicator(None, kind=RequestType.RESULT, title="Mine", staff=[], is_in_use=True, by=cast.ada.actor)
+
+
+def test_an_admin_changes_who_is_in_charge(cast):
+    for who, status in ((cast.max, AccountStatus.DISABLED), (cast.max, AccountStatus.ACTIVE)):
+        set_staff_status(who.key, status, by=cast.ada.actor)
+    made = save_communicator(None, kind=RequestType.RESULT, title="Mine", staff=[], is_in_use=True, by=cast.ada.actor)
+    delete_communicator(made, by=cast.ada.actor)
+
+
+def test_an_admin_who_is_no_admin_any_more_or_disabled_does_not_count_as_another_admin(cast):
+    other = cast.staff("other", is_admin=True)
+    set_staff_status(other.key, AccountStatus.DISABLED, by=COMMAND)
+    with pytest.raises(NotAllowed):
+        set_staff_status(cast.ada.key, AccountStatus.DISABLED, by=COMMAND)
+    set_staff_status(cast.sam.key, AccountStatus.DISABLED, by=COMMAND)
+
+
+def test_a_picked_one_that_cannot_receive_and_none_picked_are_told_apart(cast):
+    with pytest.raises(Invalid, match="Choose who should receive"):
+        cast.send(cast.sophie, to=None)
+    with pytest.raises(Invalid, match="cannot receive messages now"):
+        cast.send(cast.sophie, to="Scheduler")
+
+
+def test_a_thread_shows_the_titles_of_its_own_audience_and_is_answered_for_by_them_alone(cast):
+    first, second = cast.send(cast.sophie, "Appointment"), cast.send(cast.sophie, "Others")
+    box = box_of(db.session, cast.fay.id, None)
+    for key, title in ((first, "Scheduler"), (second, "Clinicians")):
+        audience = cast.thread(key).audience_id
+        assert box.titles_of(audience) == (title,)
+        assert [mine.title for mine in box.mine_of(audience)] == [title]
+    assert sorted(mine.title for mine in box.mine) == ["Clinicians", "Scheduler"]
+    assert len(box.shared) == 2
+    assert box.titles_of(None) == () and box.mine_of(None) == []
+
+
+def test_an_audience_of_two_is_shared_by_both_and_shows_both_titles(cast):
+    cast.communicate(RequestType.APPOINTMENT, "Second desk", cast.dan)
+    cast.send(cast.sophie, to="IT Manager")
+    audience = cast.thread(cast.send(cast.sophie, "Appointment")).audience_id
+    for who, title in ((cast.sam, "Scheduler"), (cast.dan, "Second desk")):
+        box = box_of(db.session, who.id, None)
+        assert [a.titles for a in box.shared] == [("Scheduler", "Second desk")]
+        assert [mine.title for mine in box.mine_of(audience)] == [title]
+
+
+def test_the_admin_is_offered_every_communicator_that_can_receive_and_no_other(cast):
+    cast.change("IT Manager", is_in_use=False)
+    cast.change("Media Manager", staff=[])
+    assert sorted(c.title for c in all_routable(db.session)) == ["Clinicians", "Patient Info Manager", "Scheduler"]
+
+
+def test_a_person_in_two_that_wake_at_once_is_told_once(cast):
+    cast.staff("twin", own_patient=cast.hugo.id)
+    cast.change("Scheduler", staff=[cast.dan])
+    cast.communicate(RequestType.APPOINTMENT, "Second desk", cast.dan)
+    set_staff_status(cast.dan.key, AccountStatus.DISABLED, by=COMMAND)
+    key = cast.send(cast.sophie, "Appointment")
+    set_staff_status(cast.dan.key, AccountStatus.ACTIVE, by=COMMAND)
+    assert has_it(key) == ["Scheduler", "Second desk"]
+    assert told(key) == [cast.dan.id]
+
+
+def test_enabling_the_only_admin_again_is_no_disabling(cast):
+    set_staff_status(cast.ada.key, AccountStatus.ACTIVE, by=COMMAND)
+    set_staff_status(cast.sam.key, AccountStatus.ACTIVE, by=cast.ada.actor)

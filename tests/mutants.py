@@ -1,0 +1,877 @@
+"""`make mutants`: takes each condition of routing, of who owns what and of the gate out alone; a test must fail.
+
+A list as data: in which file, what it says (once in that file), what it says instead, and the tests of which one must fail.
+`--only N M` runs some. The copy that is changed lives in a temporary folder. tests/test_mutants.py keeps the list complete.
+"""
+
+import argparse
+import ast
+import importlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from queue import Queue
+from typing import Any
+
+import pytest
+
+from tests.prepare import answers, postgresql_url
+
+ROOT = Path(__file__).resolve().parent.parent
+AT_ONCE = 2
+LONGEST = 120  # seconds; whoever takes longer has noticed something
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change of the source, and the names of the tests that are to notice it."""
+
+    file: str
+    says: str
+    instead: str
+    tests: tuple[str, ...]
+    database: str = "sqlite"
+
+    @property
+    def name(self) -> str:
+        said, instead = (" ".join(text.split()) for text in (self.says, self.instead))
+        return f"{self.file}: {said}  ->  {instead or '(nothing)'}"
+
+
+def _of(file: str, *rows: tuple[str, ...]) -> list[Mutant]:
+    """Rows of: says, instead, tests (names between blanks), and the database where it is not SQLite."""
+    return [Mutant(file, says, instead, tuple(tests.split()), *more) for says, instead, tests, *more in rows]
+
+
+# ---- The tests by what they ask ------------------------------------------------------------------
+
+TRUTH = "test_who_receives"
+ROLES = "test_role_against_declaration"
+WAYS = (
+    "test_a_patient_reaches_their_own_threads_each_by_its_key test_staff_reach_what_their_communicators_have_each_by_its_key"
+    " test_staff_who_are_patients_reach_all_but_their_own_by_no_way"
+)
+TWIN = "test_nobody_sees_receives_or_is_told_of_their_own_thread_from_the_staff_side"
+TWIN_WOKEN = "test_waking_tells_nobody_of_their_own_thread_as_a_patient_but_of_all_others"
+WAKES = "test_what_waited_is_delivered_in_the_transaction_that_made_somebody_eligible"
+BESIDE = "test_waking_moves_what_waits_and_nothing_that_stands_beside_it"
+LAST = "test_the_last_message_a_waking_speaks_of_is_the_threads_own"
+TWICE = "test_waking_tells_nobody_twice_of_the_same_message_and_everybody_of_a_newer_one"
+STAYS = "test_a_reply_stays_with_whom_has_the_thread_while_one_of_them_can_receive"
+PICKED = "test_others_never_reaches_a_communicator_nobody_picked"
+HAND = "test_hand_to_gives_the_thread_to_one_and_takes_it_from_the_rest"
+HAND_TYPE = "test_hand_to_takes_the_type_of_whom_it_gives_to_and_leaves_other_threads_alone"
+HAND_AMENDMENT = "test_an_unrouted_amendment_is_handed_to_an_amendment_communicator_only"
+TITLES = "test_a_thread_shows_the_titles_of_its_own_audience_and_is_answered_for_by_them_alone"
+SHARED = "test_an_audience_of_two_is_shared_by_both_and_shows_both_titles"
+BUTTONS = "test_which_buttons_there_are"
+AGAIN = "test_what_was_received_closed_or_deleted_is_not_again"
+OLD = "test_an_old_version_is_refused_by_each_verb_of_the_staff"
+ADMINS = "test_only_an_admin_changes_who_is_in_charge test_an_admin_changes_who_is_in_charge"
+TOLD_ADMINS = "test_only_active_admins_are_told_of_what_nobody_can_receive"
+ACTIVE_ADMIN = "test_only_an_active_admin_hands_on"
+LAST_ADMIN = "test_the_last_active_admin_is_not_disabled"
+OTHER_ADMIN = "test_an_admin_who_is_no_admin_any_more_or_disabled_does_not_count_as_another_admin"
+START = "test_staff_begin_a_thread_with_an_active_patient_who_is_not_themselves"
+LISTS = "test_lists_leave_out_what_is_closed_deleted_or_was_never_written"
+PLACE = "test_a_place_in_a_list_is_a_row_of_ones_own"
+OWN_UNREAD = "test_the_number_of_my_own_unread_threads_counts_mine_in_my_box_alone"
+IN_THREAD = "test_a_message_is_found_in_its_own_thread_of_its_own_patient_alone"
+DECLARES = "test_a_view_declares_for_itself_before_its_blueprint_and_nothing_means_nobody"
+SIDE = "test_each_side_is_for_its_own"
+WHOLE_SIDE = "test_every_view_of_a_side_is_for_that_side_alone"
+UNDECLARED = "test_a_view_that_declares_nothing_is_answered_to_nobody"
+ORIGIN = "test_where_a_request_comes_from"
+UNSAFE = "test_no_unsafe_method_passes_from_another_site_or_without_a_token"
+FILES = "test_files_and_the_health_page_need_no_session_and_read_none"
+IDLE = "test_idle_people_are_logged_off_and_active_ones_are_not"
+KEPT = "test_what_was_written_is_kept_and_nothing_that_is_secret"
+EXPIRY = "test_a_session_is_expired_from_its_end_on_and_leaves_nothing_after_a_day"
+LOCKS = "test_a_change_of_who_is_eligible_waits_for_whoever_sends_and_the_other_way_round"
+
+HOLD = "        routing.hold_routing_still(tx.session, to_change_it=True)\n"  # a line that stands under what is taken out
+
+# fmt: off
+MUTANTS: list[Mutant] = [
+    *_of(
+        "practice/routing.py",
+        # route
+        ("if any_routable(tx.session, has):", "if False:", STAYS),
+        ("if any_routable(tx.session, has):", "if True:", f"{PICKED} {TRUTH}"),
+        ("if not named:\n        thread", "if False:\n        thread", PICKED),
+        ("thread.unrouted_since = thread.unrouted_since or now()", "thread.unrouted_since = now()",
+         "test_a_thread_waits_for_a_recipient_since_the_first_message_that_nobody_could_receive"),
+        ("thread.unrouted_since = thread.unrouted_since or now()", "thread.unrouted_since = thread.unrouted_since", PICKED),
+        ("{*has, *(c.id for c in named)}, message", "{*(c.id for c in named)}, message",
+         "test_a_reply_that_nobody_of_them_can_receive_adds_the_others_of_the_type"),
+        # hand_to
+        ("if thread.unrouted_since is None:\n        raise", "if False:\n        raise", HAND),
+        ("kind = Communicator.type == thread.type if", "kind = sa.true() if", HAND_AMENDMENT),
+        ("if thread.type == RequestType.AMENDMENT else", "if True else", HAND_TYPE),
+        ("if thread.type == RequestType.AMENDMENT else", "if False else", HAND_AMENDMENT),
+        ("Communicator.key == communicator_key, kind, is_routable()", "kind, is_routable()", HAND),
+        ("Communicator.key == communicator_key, kind, is_routable()", "Communicator.key == communicator_key, is_routable()",
+         HAND_AMENDMENT),
+        ("Communicator.key == communicator_key, kind, is_routable()", "Communicator.key == communicator_key, kind", HAND),
+        ("    if to is None:\n        raise", "    if False:\n        raise", HAND),
+        ("gone = Delivery.thread_id == thread.id, ", "gone = sa.true(), ", HAND_TYPE),
+        ("Delivery.ended_at.is_(None), ", "sa.true(), ",
+         "test_a_delivery_that_ended_keeps_its_end_when_the_thread_is_handed_on_again"),
+        (", Delivery.communicator_id != to.id", "",
+         "test_whoever_has_the_thread_already_keeps_the_delivery_when_it_is_handed_to_them"),
+        ("sa.update(Delivery).where(*gone)", "sa.update(Delivery)",
+         "test_a_delivery_that_ended_keeps_its_end_when_the_thread_is_handed_on_again"),
+        # named_for
+        ("if kind == RequestType.OTHERS:", "if False:", TRUTH),
+        ("if kind == RequestType.OTHERS:", "if True:", TRUTH),
+        ("[picked] if picked else []", "[picked]", PICKED),
+        ("[picked] if picked else []", "[]", TRUTH),
+        ("Communicator.type == kind, is_routable()", "is_routable()", TRUTH),
+        ("Communicator.type == kind, is_routable()", "Communicator.type == kind", TRUTH),
+        ("if facility is not None:", "if True:", TRUTH),
+        ("if facility is not None:", "if False:", TRUTH),
+        ("of_type.where(serves(facility))", "of_type", TRUTH),
+        ("if serving:", "if True:", TRUTH),
+        ("if serving:", "if False:", TRUTH),
+        # picked_for_others
+        ("if not routable:", "if False:", TRUTH),
+        ("if not routable:", "if True:", "test_others_must_name_a_recipient_that_can_receive"),
+        ("if communicator.key == key:", "if True:", TRUTH),
+        ("    if key:", "    if True:", "test_a_picked_one_that_cannot_receive_and_none_picked_are_told_apart"),
+        ("    if key:", "    if False:", "test_a_picked_one_that_cannot_receive_and_none_picked_are_told_apart"),
+        # communicators_of, any_routable
+        (".where(AudienceCommunicator.audience_id == audience)\n    return", "\n    return", TRUTH),
+        ("sa.exists().where(Communicator.id.in_(ids), is_routable())", "sa.exists().where(is_routable())", f"{PICKED} {TRUTH}"),
+        ("sa.exists().where(Communicator.id.in_(ids), is_routable())", "sa.exists().where(Communicator.id.in_(ids))", PICKED),
+        ("bool(ids) and bool(session.scalar(sa.select(sa.exists().where(Communicator.id.in_(ids), is_routable()))))", "bool(ids)",
+         PICKED),
+        # whom to tell
+        ("AudienceCommunicator, AudienceCommunicator.communicator_id == ELIGIBLE.c.communicator_id)\n"
+         "    .join(Staff, Staff.id == ELIGIBLE.c.staff_id)\n    .where",
+         "AudienceCommunicator, sa.true())\n    .join(Staff, Staff.id == ELIGIBLE.c.staff_id)\n    .where", TRUTH),
+        ("    .join(Staff, Staff.id == ELIGIBLE.c.staff_id)\n    .where", "    .join(Staff, sa.true())\n    .where", TWIN),
+        ("    .where(AudienceCommunicator.audience_id == sa.bindparam(\"audience\"))\n", "", TRUTH),
+        ("Staff.own_patient_id.is_(None), Staff.own_patient_id !=", "Staff.own_patient_id !=", TRUTH),
+        (", Staff.own_patient_id != sa.bindparam(\"patient\")", "", TWIN_WOKEN),
+        ("    .where(sa.or_(Staff.own_patient_id.is_(None), Staff.own_patient_id != sa.bindparam(\"patient\")))\n", "", TWIN),
+        ("    .distinct()\n    .order_by(ELIGIBLE", "    .order_by(ELIGIBLE",
+         "test_somebody_in_two_receiving_communicators_has_one_row_one_unread_and_one_notice"),
+        # giving
+        ('if session.get_bind().dialect.name == "postgresql":\n', "if False:\n", LOCKS, "postgresql"),
+        ('if session.get_bind().dialect.name == "postgresql":\n', "if True:\n", STAYS),
+        ("if to_change_it else", "if True else", "test_senders_do_not_wait_for_each_other", "postgresql"),
+        ("if to_change_it else", "if False else", LOCKS, "postgresql"),
+        ("Communicator.id.in_(communicators - had)", "Communicator.id.in_(communicators)",
+         "test_a_reply_that_nobody_of_them_can_receive_adds_the_others_of_the_type"
+         " test_whoever_has_the_thread_already_keeps_the_delivery_when_it_is_handed_to_them"),
+        (".where(Communicator.id.in_(communicators - had)).order_by(Communicator.id)\n", "\n", BESIDE),
+        ("found = session.scalar(sa.select(Audience.id).where(Audience.key == key))",
+         "found = session.scalar(sa.select(Audience.id))", "test_an_audience_is_made_once"),
+        ("if found is not None:", "if False:", "test_an_audience_is_made_once"),
+        ("found = session.scalars(sa.select(Audience.id).where(Audience.key == key)).one()",
+         "found = session.scalars(sa.select(Audience.id)).first()", "test_an_audience_is_made_once"),
+        # wake
+        (".where(Thread.unrouted_since.is_not(None))\n", "\n", "test_waking_answers_how_many_it_delivered"),
+        ("if not any_routable(tx.session, has):", "if True:", PICKED),
+        ("if not any_routable(tx.session, has):", "if False:", WAKES),
+        ("        if not named:\n            return 0", "        if False:\n            return 0",
+         "test_what_waits_for_one_type_is_not_woken_by_another"),
+        ("        Thread.unrouted_since.is_not(None),\n        Thread.type", "        Thread.type", BESIDE),
+        ("        Thread.type == kind,\n", "", BESIDE),
+        ("        Thread.facility_id.is_not_distinct_from(facility),\n", "",
+         "test_of_two_that_wait_each_goes_to_whoever_serves_its_facility"),
+        ("        Thread.audience_id.is_not_distinct_from(audience),\n", "", BESIDE),
+        ("for c in named)}) if named else audience", "for c in named)}) if False else audience", WAKES),
+        ("audience_of(session, {*has, *(c.id for c in named)})", "audience_of(session, {*(c.id for c in named)})", BESIDE),
+        ("sa.func.max(Message.id)).where(Message.thread_id == Thread.id)", "sa.func.max(Message.id))", LAST),
+        ("sa.literal(communicator.title), sa.literal(at)).where(*group),", "sa.literal(communicator.title), sa.literal(at)),",
+         BESIDE),
+        ("last, sa.literal(words)\n                ).where(*group),", "last, sa.literal(words)\n                ),", BESIDE),
+        ("if after is not None and after != audience:", "if after is not None and False:", WAKES),
+        ("            ).where(*group)\n        ).one()", "            )\n        ).one()", BESIDE),
+        ("            if audience is not None:", "            if True:", WAKES),
+        ("            if audience is not None:", "            if False:", BESIDE),
+        ("        .where(*group)\n        .values(unrouted_since", "        .values(unrouted_since", BESIDE),
+        # whom to tell of what was woken
+        ("        .join(AudienceCommunicator, AudienceCommunicator.communicator_id == ELIGIBLE.c.communicator_id)",
+         "        .join(AudienceCommunicator, sa.true())", f"{WAKES} {BESIDE}"),
+        ("        .join(Staff, Staff.id == ELIGIBLE.c.staff_id)", "        .join(Staff, sa.true())", TWIN_WOKEN),
+        ("        .where(AudienceCommunicator.audience_id == audience)\n        .distinct", "        .distinct", BESIDE),
+        ("        .distinct()\n        .subquery", "        .subquery",
+         "test_a_person_in_two_that_wake_at_once_is_told_once"),
+        (".where(*group, sa.or_(people", ".where(sa.or_(people", BESIDE),
+        ("people.c.own_patient_id.is_(None), people", "people", WAKES),
+        (", people.c.own_patient_id != Thread.patient_id", "", TWIN_WOKEN),
+        (", sa.or_(people.c.own_patient_id.is_(None), people.c.own_patient_id != Thread.patient_id))", ")", TWIN_WOKEN),
+        ("            ~sa.exists().where(\n", "            sa.true() | ~sa.exists().where(\n", TWICE),
+        ("                Notice.message_id == last, ", "                ", TWICE),
+        ("Notice.person_id == people.c.staff_id, ", "", TWICE),
+        (", Notice.occasion == Occasion.WAITING", "",
+         "test_an_admin_in_charge_is_told_of_what_waits_though_told_that_nobody_had_it"),
+    ),
+    *_of(
+        "practice/people.py",
+        ("Person.id == Staff.id).where(Staff.is_admin", "sa.true()).where(Staff.is_admin", TOLD_ADMINS),
+        (".where(Staff.is_admin, Person.status", ".where(Person.status", HAND),
+        ("Staff.is_admin, Person.status == AccountStatus.ACTIVE)", "Staff.is_admin)", TOLD_ADMINS),
+    ),
+    *_of(
+        "practice/communicators.py",
+        # who is eligible, what is routable
+        (".join(Person, Person.id == Membership.staff_id)\n    .where(Membership.until",
+         ".join(Person, sa.true())\n    .where(Membership.until", TRUTH),
+        ("Membership.until.is_(None), Person.status", "Person.status",
+         "test_a_removed_member_loses_sight_at_once_and_a_new_one_sees_everything"),
+        (", Person.status == AccountStatus.ACTIVE)\n    .subquery", ")\n    .subquery", TRUTH),
+        ("sa.and_(Communicator.is_in_use, ", "sa.and_(", TRUTH),
+        (", sa.exists().where(ELIGIBLE.c.communicator_id == Communicator.id))", ")", TRUTH),
+        ("sa.exists().where(ELIGIBLE.c.communicator_id == Communicator.id)", "sa.exists().where(ELIGIBLE.c.communicator_id > 0)",
+         TRUTH),
+        (".where(CommunicatorFacility.communicator_id == Communicator.id)", "", TRUTH),
+        ("sa.literal(facility).in_(served), ~served", "~served", TRUTH),
+        ("sa.or_(sa.literal(facility).in_(served), ~served.exists())", "sa.or_(sa.literal(facility).in_(served))", TRUTH),
+        ('sa.select(Communicator).where(Communicator.type == sa.bindparam("kind"), is_routable())',
+         "sa.select(Communicator).where(is_routable())", "test_others_cannot_be_aimed_at_a_communicator_of_another_type"),
+        ('Communicator.type == sa.bindparam("kind"), is_routable()', 'Communicator.type == sa.bindparam("kind")',
+         "test_others_must_name_a_recipient_that_can_receive"),
+        ("sa.select(Communicator).where(is_routable()).order_by(Communicator.type", "sa.select(Communicator).order_by("
+         "Communicator.type", "test_the_admin_is_offered_every_communicator_that_can_receive_and_no_other"),
+        # the box
+        ("(a.titles for a in self.shared if a.id == audience)", "(a.titles for a in self.shared)", TITLES),
+        ("(a.communicators for a in self.shared if a.id == audience)", "(a.communicators for a in self.shared)", TITLES),
+        ("[m for m in self.mine if m.id in has]", "list(self.mine)", TITLES),
+        ('.where(ELIGIBLE.c.staff_id == sa.bindparam("staff"))', '.where(sa.bindparam("staff") > 0)', TRUTH),
+        (".where(AudienceCommunicator.communicator_id.in_(_mine))", "", TRUTH),
+        ("sa.and_(AudienceCommunicator.communicator_id == Communicator.id, ", "sa.and_(sa.true(), ", SHARED),
+        (", AudienceCommunicator.audience_id.in_(_my_audiences)", "", TRUTH),
+        (".outerjoin(Audience, Audience.id == AudienceCommunicator.audience_id)", ".outerjoin(Audience, sa.true())", TRUTH),
+        ("        if row.is_mine:", "        if True:", TITLES),
+        ("        if row.audience_id is not None:", "        if True:", SHARED),
+        ("Box(staff, own_patient or 0, ", "Box(staff, own_patient, ", TRUTH),
+        ("Box(staff, own_patient or 0, ", "Box(staff, 0, ", TWIN),
+    ),
+    *_of(
+        "practice/threads.py",
+        # what may be done
+        ("return (state, verb) in TRANSITIONS", "return True", f"{BUTTONS} {AGAIN}"),
+        ("return bool(thread.is_unread)", "return True", BUTTONS),
+        ("return can(thread.state, Verb.CLOSE) and thread.removed_at is None", "return thread.removed_at is None", BUTTONS),
+        ("return can(thread.state, Verb.CLOSE) and thread.removed_at is None", "return can(thread.state, Verb.CLOSE)",
+         f"{BUTTONS} test_what_was_deleted_is_not_closed"),
+        ("not thread.is_unread and thread.state != ", "thread.state != ", BUTTONS),
+        (" and thread.state != ThreadState.WAITING and", " and", BUTTONS),
+        ("thread.state != ThreadState.WAITING and thread.removed_at is None", "thread.state != ThreadState.WAITING", BUTTONS),
+        ("if not can(thread.state, verb):", "if False:", "test_a_verb_that_the_table_of_states_does_not_name_is_refused"),
+        ("if not can(thread.state, verb):", "if True:", AGAIN),
+        # whose it is
+        ("sa.select(Thread).where(Thread.key == key, Thread.patient_id == patient), lock", "sa.select(Thread).where("
+         "Thread.patient_id == patient), lock", WAYS),
+        ("sa.select(Thread).where(Thread.key == key, Thread.patient_id == patient), lock", "sa.select(Thread).where("
+         "Thread.key == key), lock", WAYS),
+        ("mine = sa.select(Thread).where(Thread.key == key, ", "mine = sa.select(Thread).where(", WAYS),
+        ("Thread.audience_id.in_(audiences), Thread.patient_id != own_patient)", "Thread.patient_id != own_patient)", WAYS),
+        ("Thread.audience_id.in_(audiences), Thread.patient_id != own_patient)", "Thread.audience_id.in_(audiences))", WAYS),
+        ("statement.with_for_update() if lock else statement", "statement",
+         "test_a_thread_that_is_written_in_is_locked_and_one_that_is_read_is_not", "postgresql"),
+        ("statement.with_for_update() if lock else statement", "statement.with_for_update()",
+         "test_a_thread_that_is_written_in_is_locked_and_one_that_is_read_is_not", "postgresql"),
+        ("    if thread is None:\n        raise NotVisible\n    return thread", "    return thread", WAYS),
+        ('_HEAD.where(Thread.key == sa.bindparam("key"), Thread', "_HEAD.where(Thread", WAYS),
+        ('_HEAD.where(Thread.key == sa.bindparam("key"), Thread.patient_id == sa.bindparam("patient"))',
+         '_HEAD.where(Thread.key == sa.bindparam("key"))', WAYS),
+        ('        Thread.key == sa.bindparam("key"),\n', "", WAYS),
+        ('        Thread.audience_id.in_(sa.bindparam("audiences", expanding=True)),\n', "", WAYS),
+        ('        Thread.patient_id != sa.bindparam("own_patient"),\n', "", WAYS),
+        ("    if head is None:\n        raise NotVisible\n", "", WAYS),
+        # lists of the staff
+        ('where = [f"{order} IS NOT NULL", ', "where = [", LISTS),
+        (', "patient_id != :own_patient"]', "]", WAYS),
+        ("    if unread:\n        where", "    if False:\n        where", LISTS),
+        ('    elif which == "in_box":\n        where', "    elif False:\n        where", LISTS),
+        ('if which != "in_box" or unread:', "if False:", LISTS),
+        ('f"SELECT id FROM thread WHERE audience_id IN :audiences AND {condition} {inner}"',
+         'f"SELECT id FROM thread WHERE {condition} {inner}"', WAYS),
+        ("FROM thread WHERE {audience} AND {condition} {inner}) AS b{i}", "FROM thread WHERE {condition} {inner}) AS b{i}", WAYS),
+        ('        where.append("patient_id IN :patients")', "        pass",
+         "test_what_staff_of_two_communicators_wait_for_is_in_one_list"),
+        ("if not audiences or patients == []:", "if patients == []:", WAYS),
+        ("if not audiences or patients == []:", "if not audiences or []:",
+         "test_what_staff_of_two_communicators_wait_for_is_in_one_list"),
+        ("sa.select(Thread.id, order).where(Thread.key == key, Thread.audience_id.in_(audiences), order.is_not(None))",
+         "sa.select(Thread.id, order).where(Thread.audience_id.in_(audiences), order.is_not(None))", PLACE),
+        ("Thread.audience_id.in_(audiences), order.is_not(None))", "order.is_not(None))", PLACE),
+        ("Thread.audience_id.in_(audiences), order.is_not(None))", "Thread.audience_id.in_(audiences))", PLACE),
+        ("    if not patient:\n        return 0\n", "    return 0\n", OWN_UNREAD),
+        (".where(Thread.patient_id == patient, Thread.is_unread, ", ".where(Thread.is_unread, ", OWN_UNREAD),
+        (".where(Thread.patient_id == patient, Thread.is_unread, ", ".where(Thread.patient_id == patient, ", OWN_UNREAD),
+        ("Thread.is_unread, Thread.audience_id.in_(audiences))", "Thread.is_unread)", OWN_UNREAD),
+        # lists of the patient
+        ('where = [Thread.patient_id == sa.bindparam("patient"), ', 'where = [sa.bindparam("patient") > 0, ', WAYS),
+        ('(Thread.patient_id == sa.bindparam("patient"), Thread.state', '(sa.bindparam("patient") > 0, Thread.state', WAYS),
+        ('if which == "inbox" else Thread.last_patient_message_at\n    row', "if True else None\n    row", PLACE),
+        ('Thread.last_staff_message_at if which == "inbox" else Thread.last_patient_message_at\n    row',
+         "Thread.last_patient_message_at\n    row", PLACE),
+        ("row = db.session.execute(sa.select(Thread.id, order).where(Thread.key == key, Thread.patient_id == patient))",
+         "row = db.session.execute(sa.select(Thread.id, order).where(Thread.patient_id == patient))", PLACE),
+        ("row = db.session.execute(sa.select(Thread.id, order).where(Thread.key == key, Thread.patient_id == patient))",
+         "row = db.session.execute(sa.select(Thread.id, order).where(Thread.key == key))", PLACE),
+        ("if row is None or row[1] is None:", "if row[1] is None:", PLACE),
+        ("if row is None or row[1] is None:", "if row is None:", PLACE),
+        # messages
+        (".where(Message.key == key, Thread.key == thread_key)\n", ".where(Thread.key == thread_key)\n", IN_THREAD),
+        (".where(Message.key == key, Thread.key == thread_key)\n", ".where(Message.key == key)\n", IN_THREAD),
+        (".where(Message.key == key, Thread.key == thread_key, Thread.p", ".where(Thread.key == thread_key, Thread.p", IN_THREAD),
+        ("Thread.key == thread_key, Thread.p", "sa.true(), Thread.p", IN_THREAD),
+        ("Thread.key == thread_key, Thread.patient_id == patient)", "Thread.key == thread_key)", IN_THREAD),
+        ("    if found is None:\n        raise NotVisible\n", "", IN_THREAD),
+    ),
+    *_of(
+        "practice/conversations.py",
+        ("if kind == RequestType.OTHERS else None", "if False else None", TRUTH),
+        ("if kind == RequestType.OTHERS else None", "if True else None", TRUTH),
+        # answer, start
+        ("if last_message_id(tx.session, thread.id) != seen:", "if False:", "test_an_answer_over_a_newer_one_is_stopped"),
+        ("if m.key == communicator), None if", "), None if",
+         "test_an_answer_is_from_the_chosen_one_of_mine_else_from_my_first"),
+        ("None if communicator else mine[0]", "mine[0]", "test_an_answer_is_from_a_communicator_of_ones_own_that_has_the_thread"),
+        ("None if communicator else mine[0]", "None", "test_an_answer_is_from_the_chosen_one_of_mine_else_from_my_first"),
+        ("if on_behalf is None:", "if False:", "test_an_answer_is_from_a_communicator_of_ones_own_that_has_the_thread"),
+        ('.where(Person.key == patient_key, Person.kind == "patient")', '.where(Person.kind == "patient")', START),
+        ('.where(Person.key == patient_key, Person.kind == "patient")', ".where(Person.key == patient_key)", START),
+        ("if patient is None or patient.id == box.own_patient:", "if patient.id == box.own_patient:", START),
+        ("if patient is None or patient.id == box.own_patient:", "if patient is None:", TWIN),
+        ("if patient.status != AccountStatus.ACTIVE:", "if False:", START),
+        ("if m.key == communicator and m.is_in_use)", "if m.is_in_use)", START),
+        ("if m.key == communicator and m.is_in_use)", "if m.key == communicator)",
+         "test_staff_begin_threads_only_from_their_own_communicators_that_are_in_use"),
+        ("        if mine is None:\n", "        if False:\n", START),
+        # receive, close, remove, restore
+        ("if not can_receive(thread):", "if False:", AGAIN),
+        ("if not can_close(thread):", "if False:", f"{AGAIN} test_what_was_deleted_is_not_closed"),
+        ("if thread.removed_at is not None:\n            raise", "if False:\n            raise", AGAIN),
+        ("if not can_remove(thread):", "if False:", "test_why_it_is_not_deleted_is_told_apart"),
+        ('"unread" if thread.is_unread else "waiting"', '"waiting"', "test_why_it_is_not_deleted_is_told_apart"),
+        ('"unread" if thread.is_unread else "waiting"', '"unread"', "test_why_it_is_not_deleted_is_told_apart"),
+        # hand_to
+        ("if by.person not in active_admins(tx.session):", "if False:", HAND),
+        ("sa.select(Thread).where(Thread.key == thread_key).with_for_update()", "sa.select(Thread).with_for_update()", HAND_TYPE),
+        ("        if thread is None:\n            raise NotVisible\n        if thread.version", "        if thread.version",
+         "test_what_is_not_yours_does_not_exist_for_any_verb"),
+        ("if thread.version != version:\n            raise", "if False:\n            raise", HAND),
+        # shared by the verbs
+        ("sa.select(Staff.own_patient_id).where(Staff.id == by.person)", "sa.select(Staff.own_patient_id)", TWIN),
+        ("if thread.version != version:\n        raise", "if False:\n        raise", OLD),
+        ('.where(Message.author_id == sa.bindparam("author"), Message.form_key', ".where(Message.form_key",
+         "test_the_same_key_with_other_words_is_told_and_stores_nothing"),
+        ("if before.digest != digest:", "if False:", "test_the_same_key_with_other_words_is_told_and_stores_nothing"),
+    ),
+    *_of(
+        "practice/coverage.py",
+        (f"        _admin_only(tx)\n{HOLD}        communicator = _load(tx.session, key) if",
+         f"{HOLD}        communicator = _load(tx.session, key) if", ADMINS),
+        (f"        _admin_only(tx)\n{HOLD}        communicator = _load(tx.session, key)\n",
+         f"{HOLD}        communicator = _load(tx.session, key)\n", ADMINS),
+        (f"        _admin_only(tx)\n{HOLD}        person", f"{HOLD}        person", ADMINS),
+        ("    if tx.by.person is None:\n        return\n", "    return\n", ADMINS),
+        ("    if tx.by.person is None:\n        return\n", "", LAST_ADMIN),
+        ("sa.select(Staff.is_admin)\n", "sa.select(sa.true())\n", ADMINS),
+        ("Person.id == Staff.id)\n        .where(Staff.id == tx", "sa.true())\n        .where(Staff.id == tx", ACTIVE_ADMIN),
+        (".where(Staff.id == tx.by.person, Person", ".where(Staff.is_admin, Person", ADMINS),
+        ("Staff.id == tx.by.person, Person.status == AccountStatus.ACTIVE)", "Staff.id == tx.by.person)", ACTIVE_ADMIN),
+        ("    if not tx.session.scalar(is_admin):", "    if False:", ADMINS),
+        # the last admin
+        ("if status != AccountStatus.ACTIVE:", "if False:", LAST_ADMIN),
+        ("if status != AccountStatus.ACTIVE:", "if True:", "test_enabling_the_only_admin_again_is_no_disabling"),
+        (".where(Staff.is_admin, Person.status == AccountStatus.ACTIVE, Person", ".where(Person.status == AccountStatus.ACTIVE, "
+         "Person", LAST_ADMIN),
+        (".where(Staff.is_admin, Person.status == AccountStatus.ACTIVE, Person", ".where(Staff.is_admin, Person", OTHER_ADMIN),
+        (", Person.id != person.id)", ")", LAST_ADMIN),
+        ("if tx.session.get_one(Staff, person.id).is_admin and not", "if not", OTHER_ADMIN),
+        (" and not tx.session.scalar(others.limit(1)):", ":", LAST_ADMIN),
+        ("            end_sessions_of(tx.session, person.id)\n", "",
+         "test_a_disabled_account_stays_out_when_it_is_enabled_again"),
+        # what changes who is eligible, and has routing deliver
+        ("        routing.wake(tx)\n        return communicator.key", "        return communicator.key", WAKES),
+        ("        tx.session.flush()\n        routing.wake(tx)\n\n", "\n", f"{WAKES}[account-enabled]"),
+        ("Membership.communicator_id == communicator.id, Membership.until.is_(None)", "Membership.until.is_(None)",
+         "test_a_removed_member_loses_sight_at_once_and_a_new_one_sees_everything"),
+        ("if has_threads(tx.session, communicator.id):\n            raise HasThreads", "if False:\n            raise HasThreads",
+         "test_a_communicator_with_threads_is_not_deleted"),
+        ("if key and communicator.type != kind and has_threads(tx.session, communicator.id):",
+         "if key and communicator.type != kind and False:", "test_its_type_does_not_change_once_it_has_threads"),
+        ("if key and communicator.version != version:", "if False:", "test_a_later_save_of_an_old_version_is_refused"),
+        (".where(Delivery.communicator_id == communicator).limit(1)", ".limit(1)",
+         "test_a_communicator_with_threads_is_not_deleted"),
+    ),
+    *_of(
+        "practice/records.py",
+        ("sa.select(RecordValue).where(RecordValue.key == key, RecordValue.patient_id == patient)",
+         "sa.select(RecordValue).where(RecordValue.patient_id == patient)", "test_a_value_of_the_record_is_its_patients_alone"),
+        ("RecordValue.key == key, RecordValue.patient_id == patient)", "RecordValue.key == key)",
+         "test_a_value_of_the_record_is_its_patients_alone"),
+        ("    if value is None:\n        raise NotVisible\n", "", "test_a_value_of_the_record_is_its_patients_alone"),
+        (".where(RecordValue.patient_id == patient).order_by", ".order_by", "test_a_value_of_the_record_is_its_patients_alone"),
+    ),
+    *_of(
+        "practice/drafts.py",
+        ("(Draft.values).where(Draft.author_id == author, ", "(Draft.values).where(", "test_a_draft_is_its_authors_alone"),
+        ("select(Draft.values).where(Draft.author_id == author, Draft.key == key[:22])",
+         "select(Draft.values).where(Draft.author_id == author)", "test_a_draft_is_its_authors_alone"),
+        (".where(Draft.author_id == author, Draft.waits)", ".where(Draft.waits)",
+         "test_a_form_after_the_idle_end_waits_as_that_persons_draft_and_opens_after_log_in"),
+        ("delete(Draft).where(Draft.author_id == author, Draft.key == key)", "delete(Draft).where(Draft.author_id == author)",
+         "test_a_draft_is_its_authors_alone"),
+    ),
+    *_of(
+        "practice/sessions.py",
+        ('.where(LoginSession.key_hash == sa.bindparam("key_hash"), ', ".where(", EXPIRY),
+        (', LoginSession.ended_at.is_(None))\n)', ")\n)", "test_a_form_after_the_log_out_is_not_kept"),
+        (".join(Person, Person.id == LoginSession.person_id)", ".join(Person, sa.true())",
+         "test_each_role_lands_on_its_own_side"),
+        (".outerjoin(Staff, Staff.id == Person.id)", ".outerjoin(Staff, sa.true())", "test_each_role_lands_on_its_own_side"),
+        ("if row is None or row.status", "if row.status", EXPIRY),
+        ("if row is None or row.status != AccountStatus.ACTIVE:", "if row is None:",
+         "test_an_account_that_is_not_active_is_nobody_even_with_a_living_session"),
+        ("    if at > ends_at + EXPIRED_KEPT:\n        return None\n", "", EXPIRY),
+        ("is_expired=at >= ends_at,", "is_expired=False,", f"{EXPIRY} {IDLE}"),
+        ("is_expired=at >= ends_at,", "is_expired=True,", EXPIRY),
+        ("BoxFilter.key == key[:22], BoxFilter.session_id == visitor.session_id)", "BoxFilter.key == key[:22])",
+         "test_filters_narrow_the_list_and_personal_values_stay_out_of_the_address"),
+    ),
+    *_of(
+        "web/gate.py",
+        # declarations
+        ("        view.allowed = who  # type: ignore[attr-defined]\n", "", DECLARES),
+        ("    blueprint.allowed = who  # type: ignore[attr-defined]\n", "    pass\n", DECLARES),
+        ("        view.form_page = endpoint  # type: ignore[attr-defined]\n", "", "test_with_htmx_too_and_for_a_reply"),
+        ('if declared is None and "." in endpoint:', 'if "." in endpoint:', DECLARES),
+        ('if declared is None and "." in endpoint:', "if declared is None:", DECLARES),
+        ('if declared is None and "." in endpoint:', "if False:", DECLARES),
+        # roles
+        ("if who == ANYONE:", "if False:", ROLES),
+        ("if who == ANYONE:", "if True:", ROLES),
+        ("if visitor is None or who is None:", "if who is None:", ROLES),
+        ("if visitor is None or who is None:", "if visitor is None:", ROLES),
+        ("if visitor is None or who is None:\n        return False", "if visitor is None or who is None:\n        return True",
+         f"{ROLES} {UNDECLARED}"),
+        ("LOGGED_IN: True,", "LOGGED_IN: False,", ROLES),
+        ("PATIENT: visitor.kind == Kind.PATIENT,", "PATIENT: True,", ROLES),
+        ("PATIENT: visitor.kind == Kind.PATIENT,", "PATIENT: False,", ROLES),
+        ("STAFF: visitor.kind == Kind.STAFF,", "STAFF: True,", ROLES),
+        ("STAFF: visitor.kind == Kind.STAFF,", "STAFF: False,", ROLES),
+        ("ADMIN: visitor.kind == Kind.STAFF and visitor.is_admin,", "ADMIN: visitor.is_admin,", ROLES),
+        ("ADMIN: visitor.kind == Kind.STAFF and visitor.is_admin,", "ADMIN: visitor.kind == Kind.STAFF,", ROLES),
+        # for Flask-Login
+        ("@login_manager.request_loader\n", "", "test_an_expired_visitor_is_nobody_for_flask_login"),
+        ("return found if found and not found.is_expired else None", "return found if not found.is_expired else None",
+         "test_an_expired_visitor_is_nobody_for_flask_login"),
+        ("return found if found and not found.is_expired else None", "return found if found else None",
+         "test_an_expired_visitor_is_nobody_for_flask_login"),
+        ("    app.before_request(pass_gate)\n", "", "test_next_leads_where_the_visitor_wanted_to_go"),
+        # the way through the gate
+        ('if request.endpoint in ("static", "bootstrap.static", "web.healthz"):', "if False:", FILES),
+        ('if request.endpoint in ("static", "bootstrap.static", "web.healthz"):', "if True:", UNSAFE),
+        ('("static", "bootstrap.static", "web.healthz")', '("bootstrap.static", "web.healthz")', FILES),
+        ('("static", "bootstrap.static", "web.healthz")', '("static", "web.healthz")', FILES),
+        ('("static", "bootstrap.static", "web.healthz")', '("static", "bootstrap.static")', FILES),
+        *((f'"{method}"', f'"{method}S"', f"{UNSAFE}[{method}]") for method in ("POST", "PUT", "PATCH", "DELETE")),
+        ("is_unsafe = request.method in UNSAFE", "is_unsafe = False", UNSAFE),
+        ("is_unsafe = request.method in UNSAFE", "is_unsafe = True", "test_looking_needs_neither"),
+        ("if is_unsafe and not is_same_origin():", "if not is_same_origin():", "test_looking_needs_neither"),
+        ("if is_unsafe and not is_same_origin():", "if is_unsafe and False:", UNSAFE),
+        ("if isinstance(key, str) and (", "if (", "test_next_leads_where_the_visitor_wanted_to_go"),
+        ("(found := sessions.visitor_with(key))", "(found := None)", "test_whoever_may_not_is_refused_and_leaves_a_row"),
+        ("    if request.endpoint is None:\n        return  # no view will run: 404 or 405\n", "",
+         "test_a_page_that_is_not_here_says_so_and_tells_nothing"),
+        ("    if is_unsafe:\n        csrf.protect()\n", "", UNSAFE),
+        ("    if is_unsafe:\n        csrf.protect()\n", "    csrf.protect()\n", "test_looking_needs_neither"),
+        ("g.visitor if g.visitor and not g.visitor.is_expired else None", "g.visitor if not g.visitor.is_expired else None",
+         "test_next_leads_where_the_visitor_wanted_to_go"),
+        ("g.visitor if g.visitor and not g.visitor.is_expired else None", "g.visitor if g.visitor else None", IDLE),
+        ("if not is_allowed(who, present):", "if False:", UNDECLARED),
+        ("        if present:\n            audit", "        if True:\n            audit", UNDECLARED),
+        ("        if present:\n            audit", "        if False:\n            audit", UNDECLARED),
+        ('            audit.note(by=present.actor, did="denied", about=request.endpoint[:80])\n', "",
+         "test_whoever_may_not_is_refused_and_leaves_a_row"),
+        ("            abort(403)\n", "", UNDECLARED),
+        ("is_kept=is_unsafe and bool(g.visitor) and", "is_kept=bool(g.visitor) and", "test_a_get_with_a_form_keeps_nothing"),
+        ("is_kept=is_unsafe and bool(g.visitor) and keep_form(g.visitor)", "is_kept=is_unsafe and bool(g.visitor)", KEPT),
+        ('if any("\\0" in str(value) for', 'if any(False for', "test_a_nul_in_an_address_is_not_there"),
+        ('if any("\\0" in str(value) for', 'if any(True for', "test_a_nul_in_an_address_is_not_there"),
+        ("*(request.view_args or {}).values(), *request.args", "*request.args", "test_a_nul_in_an_address_is_not_there"),
+        (".values(), *request.args.values())", ".values(),)", "test_a_nul_in_an_address_is_not_there"),
+        ("if present and not is_poll():", "if not is_poll():", "test_next_leads_where_the_visitor_wanted_to_go"),
+        ("if present and not is_poll():", "if present:", "test_polling_keeps_nobody_logged_in"),
+        ("if present and not is_poll():", "if False:", IDLE),
+        # where it comes from
+        ("if site is not None:", "if False:", ORIGIN),
+        ('return site in ("same-origin", "none")', "return True", ORIGIN),
+        ('("same-origin", "none")', '("none",)', ORIGIN),
+        ('("same-origin", "none")', '("same-origin",)', ORIGIN),
+        ("if origin is not None:", "if False:", ORIGIN),
+        ("if origin is not None:", "if True:", ORIGIN),
+        ('return urlsplit(origin)[:2] == urlsplit(current_app.config["PORTAL_URL"])[:2]', "return True", ORIGIN),
+        ('urlsplit(origin)[:2] == urlsplit(current_app.config["PORTAL_URL"])[:2]',
+         'urlsplit(origin)[1] == urlsplit(current_app.config["PORTAL_URL"])[1]', ORIGIN),
+        ('urlsplit(origin)[:2] == urlsplit(current_app.config["PORTAL_URL"])[:2]',
+         'urlsplit(origin)[0] == urlsplit(current_app.config["PORTAL_URL"])[0]', ORIGIN),
+        ('return request.headers.get("X-Poll") == "1"', "return True", IDLE),
+        ('return request.headers.get("X-Poll") == "1"', "return False", "test_polling_keeps_nobody_logged_in"),
+        # the form that is kept
+        ('NEVER_KEPT = ("csrf_token", "password")', 'NEVER_KEPT = ("password",)', KEPT),
+        ('NEVER_KEPT = ("csrf_token", "password")', 'NEVER_KEPT = ("csrf_token",)', KEPT),
+        (' or request.endpoint.startswith("login."):', ":", "test_the_forms_around_the_log_in_are_not_kept"),
+        ("    if not is_allowed(who_may(current_app, request.endpoint), expired):\n        return False\n", "",
+         "test_a_form_that_was_never_this_persons_is_not_kept"),
+        (" if name not in NEVER_KEPT}", "}", KEPT),
+        ("if not any(v.strip() for name, vs in values.items() if name != \"key\" for v in vs) or not 1", "if not 1",
+         "test_a_form_in_which_nothing_is_written_is_not_kept"),
+        (' if name != "key" for v', " for v", "test_a_form_in_which_nothing_is_written_is_not_kept"),
+        ("v.strip() for name", "True for name", "test_a_form_in_which_nothing_is_written_is_not_kept"),
+        (" or not 1 <= len(key) <= 22:", ":", "test_a_form_without_a_key_is_shown_to_copy"),
+        ("not 1 <= len(key) <= 22:", "not 0 <= len(key) <= 22:", "test_a_form_without_a_key_is_shown_to_copy"),
+        ("not 1 <= len(key) <= 22:", "not 1 <= len(key):", "test_a_form_without_a_key_is_shown_to_copy"),
+        ("not 1 <= len(key) <= 22:", "not 1 < len(key) < 22:", "test_the_shortest_and_the_longest_key_are_kept"),
+        ("save_draft(expired.person_id, key=key, about=about, values=values, by=expired.actor, waits=True)", "pass", KEPT),
+        ("by=expired.actor, waits=True)", "by=expired.actor)",
+         "test_a_form_after_the_idle_end_waits_as_that_persons_draft_and_opens_after_log_in"),
+    ),
+    # who is declared
+    *_of("portal/__init__.py", ("guard(blueprint, PATIENT)", "", SIDE),
+         ("(blueprint, PATIENT)", '(blueprint, "anyone")', WHOLE_SIDE)),
+    *_of("staff/__init__.py", ("guard(blueprint, STAFF)", "", SIDE),
+         ("(blueprint, STAFF)", '(blueprint, "logged in")', WHOLE_SIDE)),
+    *_of("admin/__init__.py", ("guard(blueprint, ADMIN)", "", SIDE),
+         ("(blueprint, ADMIN)", '(blueprint, "staff")', WHOLE_SIDE)),
+    *_of(
+        "web/login.py",
+        ("@allow(ANYONE)\ndef log_in(", "def log_in(", SIDE),
+        ("@allow(ANYONE)\ndef check_log_in(", "def check_log_in(", SIDE),
+        ("@allow(LOGGED_IN)\ndef log_out(", "def log_out(", SIDE),
+        ("@allow(LOGGED_IN)\ndef stay(", "def stay(", SIDE),
+    ),
+    *_of("wsgi.py", ("    @gate.allow(gate.ANYONE)\n", "", SIDE)),
+    *_of("web/demo_mails.py", ("@allow(ANYONE)\n", "", "test_the_demos_mails_are_for_whoever_tries_the_demo")),
+    *_of("portal/messages.py", ('@drafts_to("portal.message")\n', "", "test_with_htmx_too_and_for_a_reply")),
+    *_of("staff/replies.py", ('@drafts_to("staff.respond")\n', "", "test_a_staff_reply_after_the_idle_end_waits_too")),
+    *_of(
+        "admin/communicators.py",
+        ('@drafts_to("admin.communicators")\n', "", "test_a_form_sent_after_the_session_ended_waits_and_opens_again"),
+        ('@drafts_to("admin.communicator")\n', "", "test_a_form_sent_after_the_session_ended_waits_and_opens_again"),
+    ),
+]
+# fmt: on
+
+# ---- Which conditions there are ------------------------------------------------------------------
+
+WHOLE = ("practice/routing.py", "web/gate.py")
+PARTS = {
+    "practice/communicators.py": (
+        "ELIGIBLE is_routable serves routable_of _ROUTABLE Box _mine _my_audiences _BOX box_of all_routable"
+    ),
+    "practice/threads.py": (
+        "can can_receive can_close can_remove move thread_of_patient thread_of_box _one _HEAD_OF_PATIENT _head_of_box"
+        " place_in_box place_of_patient message_of_patient"
+    ),
+    "practice/conversations.py": "receive close remove hand_to _of_staff_seen",
+    "practice/coverage.py": "_admin_only",
+    "practice/people.py": "active_admins",
+    "practice/records.py": "value_of",
+    "practice/drafts.py": "draft_values",
+}
+"""The files, and of other files the definitions, in which every condition, `where` and decorator has its mutant."""
+
+NOTHING_CHANGES = {
+    "practice/routing.py": {
+        "audience is None": "no audience has no communicators anyway; saves a statement",
+        "bool(ids)": "nothing is IN an empty list; saves a statement",
+        'session.get_bind().dialect.name == "postgresql"': "",
+        "after is not None": "for the types: whoever comes here has an audience",
+        "after != audience": "takes off and adds the same; saves a statement",
+    },
+    "web/gate.py": {
+        "bool(g.visitor)": "nobody is allowed what asks for a log-in, so keep_form says no; for the types",
+        "request.endpoint is None": "pass_gate has returned before; for the types",
+        "request.view_args": "a default for the types",
+        "{}": "a default for the types",
+    },
+    "practice/threads.py": {
+        "lru_cache(maxsize=1)": "saves time only",
+        "row": "",
+        "Thread.id == Message.thread_id": "",
+    },
+    "practice/communicators.py": {"dataclass(frozen=True)": "a form, not a condition", "property": "a form, not a condition"},
+    "practice/drafts.py": {"values": "a default"},
+}
+
+
+Place = tuple[int, int]  # of characters in the file, from and to
+
+
+def conditions(file: str) -> Iterator[tuple[str, Place, list[Place]]]:
+    """Every condition of a file that has to have a mutant: its text, its place, the places of those beside it."""
+    source = (ROOT / file).read_text()
+    lines = [0]
+    for line in source.splitlines(keepends=True):
+        lines.append(lines[-1] + len(line.encode()))
+    in_bytes = source.encode()
+
+    def place(node: ast.expr) -> Place:
+        start = lines[node.lineno - 1] + node.col_offset
+        end = lines[(node.end_lineno or 0) - 1] + (node.end_col_offset or 0)
+        return len(in_bytes[:start].decode()), len(in_bytes[:end].decode())
+
+    wanted = None if file in WHOLE else PARTS[file].split()
+    for definition in ast.parse(source).body:
+        if wanted is None or _name(definition) in wanted:
+            for group in _groups(definition):
+                places = [place(node) for node in group]
+                for here in places:
+                    yield source[slice(*here)], here, [p for p in places if p != here]
+
+
+def _name(node: ast.stmt) -> str:
+    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+        return node.targets[0].id
+    return str(getattr(node, "name", ""))
+
+
+def _groups(definition: ast.AST) -> Iterator[list[ast.expr]]:
+    """Conditions that stand beside each other: of an `if`, a `where`, an `and`; comparisons and decorators alone."""
+    for node in ast.walk(definition):
+        match node:
+            case ast.If(test=test) | ast.IfExp(test=test) | ast.While(test=test):
+                yield _parts(test)
+            case ast.comprehension(ifs=ifs):
+                yield [part for test in ifs for part in _parts(test)]
+            case ast.Call(func=ast.Attribute(attr="where" | "and_" | "or_"), args=args):
+                yield [part for test in args for part in _parts(test)]
+            case ast.BoolOp() as test:
+                yield _parts(test)
+            case ast.Compare():
+                yield [node]
+            case ast.FunctionDef(decorator_list=decorators) | ast.ClassDef(decorator_list=decorators):
+                yield from ([decorator] for decorator in decorators)
+
+
+def _parts(test: ast.expr) -> list[ast.expr]:
+    match test:
+        case ast.BoolOp(values=tests) | ast.Call(func=ast.Attribute(attr="and_" | "or_"), args=tests):
+            return [part for t in tests for part in _parts(t)]
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            return _parts(operand)
+    return [test]
+
+
+def changes(mutant: Mutant) -> list[Place]:
+    """Where it changes the file, what stays the same at both ends left away: two places where it matters which end is first."""
+    start = (ROOT / mutant.file).read_text().index(mutant.says)
+    found = []
+    for is_end_first in (False, True):
+        says, instead, left = mutant.says, mutant.instead, 0
+        for is_end in (is_end_first, not is_end_first):
+            if is_end:
+                same = len(os.path.commonprefix([says[::-1], instead[::-1]]))
+                says, instead = says[: len(says) - same], instead[: len(instead) - same]
+            else:
+                same = len(os.path.commonprefix([says, instead]))
+                says, instead, left = says[same:], instead[same:], left + same
+        found.append((start + left, start + left + len(says)))
+    return found
+
+
+def without_mutant() -> list[str]:
+    """The conditions that no mutant changes alone, the named exceptions left out."""
+    missing = []
+    for file in (*WHOLE, *PARTS):
+        places = [place for mutant in MUTANTS if mutant.file == file for place in changes(mutant)]
+        for text, here, beside in conditions(file):
+            if " ".join(text.split()) in NOTHING_CHANGES.get(file, {}):
+                continue
+            if not any(_meet(place, here) and not any(_meet(place, other) for other in beside) for place in places):
+                missing.append(f"{file}: {' '.join(text.split())}")
+    return missing
+
+
+def _meet(one: Place, other: Place) -> bool:
+    return one[0] < other[1] and other[0] < one[1]
+
+
+# ---- Running -------------------------------------------------------------------------------------
+
+
+@cache
+def files_of_tests() -> dict[str, str]:
+    """The file of every test."""
+    found: dict[str, str] = {}
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE):
+            found[name] = path.relative_to(ROOT).as_posix()
+    return found
+
+
+def address(test: str) -> str:
+    """What pytest calls it; `test_name[row]` is one row of a table."""
+    return f"{files_of_tests()[test.partition('[')[0]]}::{test}"
+
+
+HEAVY = (
+    "alembic argon2 babel flask flask_babel flask_bootstrap flask_login flask_migrate flask_sqlalchemy flask_wtf.csrf holidays"
+)
+ASK = "import practice.routing as r, web.gate as g, wsgi as w; print(r.__file__, g.__file__, w.__file__)"
+
+
+class Copy:
+    """All that is or could be committed, in a folder, and a process there that has imported everything but our own modules."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+        names = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0")
+        for name in names:
+            if name and (ROOT / name).is_file():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(ROOT / name, folder / name)
+        (folder / "var").mkdir()
+        # By content, not by time: a changed file is read anew, and so is the old one afterwards.
+        self.python("-m", "compileall", "-q", "--invalidation-mode", "checked-hash", ".")
+        found = self.python("-c", ASK).split()
+        if not all(Path(path).is_relative_to(folder) for path in found):
+            raise SystemExit(f"Not the copy would be tested but {' '.join(found)}")
+        self.server = subprocess.Popen(
+            [sys.executable, "-m", "tests.mutants", "--serve"],
+            **self.at_home,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    @property
+    def at_home(self) -> dict[str, Any]:
+        return {"cwd": self.folder, "env": os.environ | {"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}}
+
+    def python(self, *arguments: str) -> str:
+        return subprocess.run([sys.executable, *arguments], **self.at_home, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+    def run_tests(self, tests: list[str], database: str, *options: str) -> tuple[int, str]:
+        """pytest's own exit code (below zero: it was ended) and all it said."""
+        command = ["-q", "--tb=line", "-p", "no:randomly", "-p", "no:cacheprovider", f"--database={database}"]
+        command += [f"--basetemp={self.folder / 'var' / 'pytest'}", *options, *tests]
+        assert self.server.stdin and self.server.stdout
+        print(json.dumps(command), file=self.server.stdin, flush=True)
+        code = int(self.server.stdout.readline())
+        return code, (self.folder / SAID).read_text(errors="replace")
+
+    def notices(self, mutant: Mutant) -> tuple[bool, str]:
+        """Whether a test fails once the copy says something else, and which. Afterwards it says the same as before."""
+        path = self.folder / mutant.file
+        source = path.read_text()
+        path.write_text(source.replace(mutant.says, mutant.instead))
+        try:
+            compile(path.read_text(), mutant.file, "exec")
+            code, said = self.run_tests([address(test) for test in mutant.tests], mutant.database, "-x")
+        except SyntaxError as error:
+            return False, f"this is no Python: {error}"
+        finally:
+            path.write_text(source)
+        failed = re.search(r"^(?:FAILED|ERROR) \S+::(.*)$", said, re.MULTILINE)
+        if code == 1 and failed:
+            return True, failed[1]
+        if code == -signal.SIGALRM:
+            return True, f"no end within {LONGEST} seconds"
+        return False, "nothing fails" if code == 0 else f"pytest ended with {code}: {said.strip()[-300:]}"
+
+
+SAID = "var/said.txt"
+
+
+def serve() -> None:
+    """Runs pytest in a fork for each line of arguments (JSON), and answers its exit code."""
+    for name in HEAVY.split():
+        importlib.import_module(name)
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            signal.alarm(LONGEST * (1 if "-x" in line else 8))
+            with open(SAID, "w") as said:
+                os.dup2(said.fileno(), 1)
+                os.dup2(said.fileno(), 2)
+            code = pytest.main(json.loads(line))
+            sys.stdout.flush()
+            os._exit(code)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
+    parser.add_argument("--only", type=int, nargs="+", metavar="N", help="run these alone")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    asked = parser.parse_args(arguments)
+    if asked.serve:
+        serve()
+        return 0
+    chosen = [(n, mutant) for n, mutant in enumerate(MUTANTS, 1) if not asked.only or n in asked.only]
+    if not answers(postgresql_url()):
+        seen = [one for one in chosen if one[1].database == "sqlite"]
+        print(f"No PostgreSQL answers: {len(chosen) - len(seen)} mutants that only it can notice are left out.")
+        chosen = seen
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as temporary:
+        copies: Queue[Copy] = Queue()
+        for n in range(AT_ONCE):
+            folder = Path(temporary).resolve() / str(n)
+            folder.mkdir()
+            copies.put(Copy(folder))
+        try:
+            return judge(chosen, copies, began)
+        finally:
+            while not copies.empty():
+                copies.get().server.communicate()  # ends its input, and so the process
+
+
+def judge(chosen: list[tuple[int, Mutant]], copies: "Queue[Copy]", began: float) -> int:
+    """First all named tests on what the source says now, then each mutant."""
+
+    def passes(database: str) -> bool:
+        copy = copies.get()
+        named = {address(test) for _, mutant in chosen if mutant.database == database for test in mutant.tests}
+        code, said = copy.run_tests(sorted(named), database) if named else (0, "")
+        copies.put(copy)
+        if code:
+            print(f"{said}\nA named test fails on {database} before anything is changed.")
+        return code == 0
+
+    def is_killed(one: tuple[int, Mutant]) -> bool:
+        n, mutant = one
+        copy, start = copies.get(), time.monotonic()
+        try:
+            is_noticed, how = copy.notices(mutant)
+        finally:
+            copies.put(copy)
+        word = "killed  " if is_noticed else "SURVIVED"
+        print(f"{n:4} {word} {time.monotonic() - start:5.1f} s  {mutant.name}  [{how}]", flush=True)
+        return is_noticed
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        if not all(list(pool.map(passes, ("sqlite", "postgresql")))):
+            return 1
+        survived = [one for one, killed in zip(chosen, pool.map(is_killed, chosen), strict=True) if not killed]
+    print(f"{len(chosen)} mutants, {len(survived)} survived, {time.monotonic() - began:.0f} seconds.")
+    for n, mutant in survived:
+        print(f"  --only {n}: {mutant.name}; named: {' '.join(mutant.tests)}")
+    return 1 if survived else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
