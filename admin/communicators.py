@@ -22,7 +22,7 @@ from practice.settings import RequestType
 from web.answers import Answer, notice, page, to
 from web.formats import WORD_OF
 from web.forms import AtMost, Filled, Form, opened, tidy
-from web.gate import drafts_to, visitor
+from web.gate import visitor
 
 NOBODY = "nobody"  # the gap of a communicator that has nobody active in charge; the others are named by their type
 
@@ -76,13 +76,11 @@ def communicator(key: str) -> Answer:
 
 
 @blueprint.post("/communicators")
-@drafts_to("admin.communicators")
 def add_communicator() -> Answer:
     return pressed(CommunicatorForm(), None)
 
 
 @blueprint.post("/communicators/<key>")
-@drafts_to("admin.communicator")
 def save_communicator(key: str) -> Answer:
     found = one(key)
     form = CommunicatorForm()

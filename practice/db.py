@@ -101,7 +101,7 @@ class Audit(Model):
     at: Mapped[datetime]
     act: Mapped[str] = mapped_column(sa.String(22))  # the same for all verbs of one commit
     actor_id: Mapped[int | None] = mapped_column(sa.ForeignKey("person.id"))
-    actor_name: Mapped[str] = mapped_column(sa.String(40))
+    actor_name: Mapped[str] = mapped_column(sa.String(202))  # as it was then
     session_id: Mapped[int | None]
     did: Mapped[str] = mapped_column(sa.String(40))
     about: Mapped[str] = mapped_column(sa.String(80))

@@ -91,7 +91,7 @@ def fold(text: str) -> str:
 
 def email_key(email: str) -> str:
     """Two addresses with the same key are the same account."""
-    return unicodedata.normalize("NFKC", email).strip().casefold()
+    return unicodedata.normalize("NFKC", email).replace("\0", "").strip().casefold()
 
 
 _hasher = argon2.PasswordHasher()
@@ -183,14 +183,15 @@ def _person(kind: Kind, last: str, first: str, email: str, password_hash: str | 
 def patients_named(prefix: str, *, limit: int) -> list[int]:
     """Ids of at most `limit` patients whose folded `last first` begins with the folded `prefix`, in order of name."""
     low = fold(prefix)
-    return list(
-        db.session.scalars(
-            sa.select(Person.id)
-            .where(Person.kind == Kind.PATIENT, Person.name_key >= low, Person.name_key < low + "\U0010ffff")
-            .order_by(Person.name_key, Person.id)
-            .limit(limit)
-        )
-    )
+    return list(db.session.connection().scalars(_NAMED, {"low": low, "high": low + "\U0010ffff", "limit": limit}))
+
+
+_NAMED = (
+    sa.select(Person.id)
+    .where(Person.kind == Kind.PATIENT, Person.name_key >= sa.bindparam("low"), Person.name_key < sa.bindparam("high"))
+    .order_by(Person.name_key, Person.id)
+    .limit(sa.bindparam("limit"))
+)
 
 
 def active_admins(session: sa.orm.Session) -> list[int]:

@@ -207,10 +207,11 @@ def keep_filter(visitor: Visitor, values: dict[str, str]) -> str:
 
 def kept_filter(visitor: Visitor, key: str) -> dict[str, str]:
     """The values kept under `key` by this session; none for anybody else's key."""
-    kept = db.session.scalar(
-        sa.select(BoxFilter.values).where(BoxFilter.key == key[:22], BoxFilter.session_id == visitor.session_id)
-    )
+    kept = db.session.connection().scalar(_KEPT, {"key": key[:22], "session": visitor.session_id})
     return json.loads(kept) if kept else {}
+
+
+_KEPT = sa.select(BoxFilter.values).where(BoxFilter.key == sa.bindparam("key"), BoxFilter.session_id == sa.bindparam("session"))
 
 
 def forget_ended(session: sa.orm.Session) -> int:

@@ -1,6 +1,7 @@
 """How dates, types and icons look: compiled once for each language, not for each row."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from functools import lru_cache
 from hashlib import sha256
@@ -10,13 +11,13 @@ from zoneinfo import ZoneInfo
 
 from babel.dates import DateTimePattern, get_date_format, parse_pattern
 from babel.numbers import format_decimal
-from flask import Flask, current_app, g, url_for
+from flask import Flask, current_app, g, has_request_context, request, url_for
 from flask_babel import get_locale, get_translations
 from flask_babel import lazy_gettext as _l
 from flask_wtf.csrf import generate_csrf
 from jinja2 import pass_eval_context
 from jinja2.nodes import EvalContext
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from sqlalchemy.exc import SQLAlchemyError
 
 from practice.db import now
@@ -262,8 +263,25 @@ def full_name(row: Any) -> str:
     return ", ".join(part for part in (row.last_name, row.first_name) if part)
 
 
+def _links() -> Callable[..., str]:
+    """The templates' `url_for`: an address without values is built once; the same a dozen times a page else."""
+    known: dict[tuple[str, str], str] = {}
+
+    def link(endpoint: str, **values: Any) -> str:
+        if values or endpoint.startswith(".") or not has_request_context():
+            return url_for(endpoint, **values)
+        place = request.root_path, endpoint
+        if place not in known:
+            known[place] = url_for(endpoint)
+        return known[place]
+
+    return link
+
+
 def csrf_field() -> Markup:
-    return Markup('<input type="hidden" name="csrf_token" value="{}">').format(escape(generate_csrf()))
+    if "csrf_field" not in g:  # made once for each page, like the token
+        g.csrf_field = Markup('<input type="hidden" name="csrf_token" value="{}">').format(generate_csrf())
+    return g.csrf_field
 
 
 HTMX = json.dumps(
@@ -318,6 +336,7 @@ def set_up(app: Flask) -> None:
     }
     app.jinja_env.globals |= {f.__name__: f for f in (icon, type_mark, type_word, type_tile, asset, csrf_field, now, today)}
     app.jinja_env.globals |= {"RequestType": RequestType, "_": _in_template, "gettext": _in_template}
+    app.jinja_env.globals["url_for"] = _links()
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
     @app.context_processor

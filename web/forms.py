@@ -8,7 +8,7 @@ from flask_babel import gettext
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import MultiDict
-from wtforms import Field, HiddenField
+from wtforms import Field, HiddenField, SelectField
 from wtforms.validators import StopValidation, ValidationError
 
 from practice.db import new_key
@@ -54,6 +54,13 @@ class Form(FlaskForm):
     """A form with its own key (also its draft's). Without JavaScript and with it, the same."""
 
     key = HiddenField(filters=[lambda k: k if k and len(k) <= 22 else new_key()])
+
+    def process(self, *args: Any, **kwargs: Any) -> None:
+        """What is no text of a person (a key, a choice) and holds a NUL is nothing: PostgreSQL would not even compare it."""
+        super().process(*args, **kwargs)
+        for field in self:
+            if isinstance(field, (HiddenField, SelectField)) and "\0" in str(field.data or ""):
+                field.data = ""
 
     def put(self, error: Invalid) -> None:
         """Shows what a verb refused beside its field, or above all where it has none."""

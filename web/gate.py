@@ -113,8 +113,7 @@ def pass_gate() -> None:
         g.visitor, g.practice = found
     if request.endpoint is None:
         return  # no view will run: 404 or 405
-    if is_unsafe:
-        csrf.protect()
+    csrf.protect()  # of unsafe methods only
     who = who_may(current_app, request.endpoint)
     present = g.visitor if g.visitor and not g.visitor.is_expired else None
     if not is_allowed(who, present):

@@ -145,7 +145,7 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime(), nullable=False),
         sa.Column("act", sa.String(length=22), nullable=False),
         sa.Column("actor_id", sa.Integer(), nullable=True),
-        sa.Column("actor_name", sa.String(length=40), nullable=False),
+        sa.Column("actor_name", sa.String(length=202), nullable=False),
         sa.Column("session_id", sa.Integer(), nullable=True),
         sa.Column("did", sa.String(length=40), nullable=False),
         sa.Column("about", sa.String(length=80), nullable=False),

@@ -12,7 +12,7 @@ from practice.coverage import HasThreads, delete_communicator, save_communicator
 from practice.db import COMMAND, clock_at, db, new_key, now, transaction
 from practice.errors import Invalid, NotAllowed, NotVisible, Stale
 from practice.outbox import Notice, Occasion
-from practice.people import AccountStatus
+from practice.people import AccountStatus, Staff
 from practice.settings import RequestType
 from practice.threads import Delivery, Event, History, Thread, ThreadState
 from tests.conftest import Cast, Player
@@ -695,3 +695,24 @@ def test_a_person_in_two_that_wake_at_once_is_told_once(cast):
 def test_enabling_the_only_admin_again_is_no_disabling(cast):
     set_staff_status(cast.ada.key, AccountStatus.ACTIVE, by=COMMAND)
     set_staff_status(cast.sam.key, AccountStatus.ACTIVE, by=cast.ada.actor)
+
+
+def test_whom_another_thread_has_is_neither_told_nor_taken_for_one_who_can_receive(cast):
+    other, key = cast.send(cast.jihae), cast.send(cast.sophie, to="IT Manager")
+    assert (told(other), told(key)) == (ids(cast, ["nina", "fay"]), [cast.ivan.id])
+    cast.change("IT Manager", is_in_use=False)
+    reply(cast, cast.sophie, key)
+    assert cast.thread(key).unrouted_since is not None
+
+
+def test_a_change_of_one_communicators_users_leaves_those_of_the_others(cast):
+    key = cast.send(cast.sophie)
+    cast.change("Scheduler", staff=[cast.dan])
+    assert who_sees(cast, key) == {"nina", "fay"}
+
+
+def test_where_there_is_no_admin_at_all_others_can_still_be_disabled(cast):
+    with transaction(by=COMMAND, did="test") as tx:
+        tx.session.execute(sa.update(Staff).values(is_admin=False))
+    set_staff_status(cast.sam.key, AccountStatus.DISABLED, by=COMMAND)
+    assert who_sees(cast, cast.send(cast.sophie, "Appointment")) == {"fay"}

@@ -151,6 +151,8 @@ def test_a_patient_reaches_their_own_threads_each_by_its_key(cast):
 
 
 def test_staff_reach_what_their_communicators_have_each_by_its_key(cast):
+    for title, kind in (("Scheduler", "Appointment"), ("IT Manager", "Others")):
+        cast.send(cast.hugo, kind, to=title)
     first, second = cast.send(cast.sophie, body="first"), cast.send(cast.jihae, body="second")
     for key in (first, second):
         assert found_by_staff(key, cast.nina) == found_by_staff(key, cast.fay) == EVERY_WAY
