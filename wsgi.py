@@ -24,6 +24,8 @@ def create_app(settings: dict[str, Any] | None = None) -> Flask:
     db.init_app(app)
     with app.app_context():
         set_up_engines()
+        if not app.config["IS_DEMO"]:
+            config.refuse_demo_database()
     Migrate(app, db, directory=str(cli.MIGRATIONS))
     Babel(app)
     Bootstrap5(app)

@@ -182,24 +182,20 @@ _BOX = (
 def box_of(session: Session, staff: int, own_patient: int | None) -> Box:
     """The box of a member of staff, in one statement. Listing, opening, counting, searching and answering all go through it."""
     mine: dict[int, Mine] = {}
-    audiences: dict[int, list[Any]] = {}
-    for row in session.connection().execute(_BOX, {"staff": staff}):  # columns only: the session would cost more than the query
-        if row.is_mine:
-            mine[row.id] = Mine(row.id, row.key, row.title, row.type, row.is_in_use)
-        if row.audience_id is not None:
-            audiences.setdefault(row.audience_id, []).append(row)
-    shared = tuple(
-        Shared(
-            id=key,
-            type=rows[0].type,
-            titles=tuple(row.title for row in rows),
-            communicators=frozenset(row.id for row in rows),
-            unread=rows[0].unread,
-            in_box=rows[0].in_box,
-        )
-        for key, rows in audiences.items()
+    shared: dict[int, tuple[RequestType, list[str], list[int], int, int]] = {}
+    rows = session.connection().execute(_BOX, {"staff": staff})  # columns only: the session would cost more than the query
+    for number, key, title, kind, is_in_use, is_mine, audience, unread, in_box in rows:
+        if is_mine:
+            mine[number] = Mine(number, key, title, kind, is_in_use)
+        if audience is not None:
+            _, titles, communicators, _, _ = shared.setdefault(audience, (kind, [], [], unread, in_box))
+            titles.append(title)
+            communicators.append(number)
+    audiences = tuple(
+        Shared(audience, kind, tuple(titles), frozenset(communicators), unread, in_box)
+        for audience, (kind, titles, communicators, unread, in_box) in shared.items()
     )
-    return Box(staff, own_patient or 0, tuple(mine.values()), shared)
+    return Box(staff, own_patient or 0, tuple(mine.values()), audiences)
 
 
 # ---- For the admin -------------------------------------------------------------------------------

@@ -3,10 +3,11 @@
 import pytest
 import sqlalchemy as sa
 
-from practice.db import db
+from practice.db import COMMAND, db, transaction
 from practice.people import Person
-from practice.settings import the_practice
+from practice.settings import Practice, the_practice
 from web.config import Unsafe, database_url, read
+from wsgi import create_app
 
 SAFE = {"PORTAL_MODE": "production", "SECRET_KEY": "k" * 32, "PORTAL_URL": "https://portal.example"}
 
@@ -46,6 +47,14 @@ def test_the_demo_keeps_a_key_of_its_own(tmp_path):
 def test_sqlite_unless_another_database_is_named(tmp_path):
     assert database_url({}, tmp_path).startswith("sqlite:///")
     assert database_url({"DATABASE_URL": "postgres://u@h/d"}, tmp_path) == "postgresql+psycopg://u@h/d"
+
+
+def test_production_refuses_the_demo_practice(cast):
+    create_app(dict(cast.app.config))
+    with transaction(by=COMMAND, did="set_up_tests") as tx:
+        tx.session.execute(sa.update(Practice).values(is_demo=True))
+    with pytest.raises(Unsafe, match="demo practice"):
+        create_app(dict(cast.app.config))
 
 
 def test_create_admin_makes_somebody_who_can_log_in(app):

@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from practice.db import WRITE, engine_options
+import click
+from sqlalchemy.exc import SQLAlchemyError
+
+from practice.db import WRITE, db, engine_options
+from practice.settings import the_practice
 
 
-class Unsafe(Exception):
+class Unsafe(click.ClickException):
     """The start is refused; the text says why and what to set."""
 
 
@@ -71,6 +75,18 @@ def read(env: Mapping[str, str]) -> dict[str, Any]:
         if _value(env, "MIGRATION_DATABASE_URL")
         else database,
     }
+
+
+def refuse_demo_database() -> None:
+    """Production on a database with the demo mark, where everybody knows the passwords. A database not there yet is fine."""
+    try:
+        is_demo = the_practice().is_demo
+    except SQLAlchemyError:
+        return
+    finally:
+        db.session.remove()
+    if is_demo:
+        raise Unsafe("This database holds the demo practice: name another one by DATABASE_URL, or set PORTAL_MODE=demo.")
 
 
 def database_settings(url: str) -> dict[str, Any]:
