@@ -16,7 +16,7 @@ from practice.db import db, new_key
 from practice.threads import Message, Thread
 
 RATIO, GROWTH, MEGABYTES = 4.0, 1.2, 120
-WARM, TIMES = 15, 200
+WARM, TIMES = 15, 400
 REQUESTS = 1000  # more of them before the memory is measured
 NUMBER = count(1)
 

@@ -36,7 +36,7 @@ from wsgi import create_app
 
 WORKERS = 2
 BUSY = "frontdesk"  # the member of staff who asks
-PATIENTS = 12  # who submit in turn: sixty an hour is the limit of one
+PATIENTS = 24  # who submit in turn: sixty an hour is the limit of one
 FOUND = 4  # threads a search by name shows, at both sizes
 
 

@@ -7,7 +7,7 @@ from practice.amendments import Amendment
 from practice.db import db
 from practice.records import RecordValue
 from tests.examples.portal import amendment
-from tests.portal.helpers import change_practice, none_sent
+from tests.portal.helpers import change_practice, locked, none_sent
 
 
 def address_of(cast):
@@ -28,7 +28,7 @@ def test_my_info_shows_every_section_and_each_value_can_be_corrected(cast):
 def test_the_form_opens_in_the_row_with_from_locked(cast, htmx):
     page = cast.sophie.get(address_of(cast), htmx=htmx).text
     assert ("<html" in page) != htmx
-    assert 'value="Vital Signs, Height, 165 cm" readonly' in page
+    assert locked("Vital Signs, Height, 165 cm") in page
     assert "In an emergency call 911" in page and "We decide within 60 days, by" in page
 
 
