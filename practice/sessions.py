@@ -82,7 +82,7 @@ _UNREAD = sa.literal_column(
 )
 _VISITOR = (
     sa.select(
-        LoginSession.id,
+        LoginSession.id.label("session_id"),
         LoginSession.person_id,
         LoginSession.seen_at,
         LoginSession.idle_ends_at,
@@ -97,7 +97,7 @@ _VISITOR = (
         Staff.login,
         Patient.dob,
         _UNREAD.label("unread"),
-        Practice,
+        *(column for column in Practice.__table__.columns if column.name != "id"),
     )
     .select_from(LoginSession)
     .join(Person, Person.id == LoginSession.person_id)
@@ -108,12 +108,12 @@ _VISITOR = (
 )
 
 
-def visitor_with(key: str) -> tuple[Visitor, Practice] | None:
-    """Whose session `key` opens, and the practice, in one statement. None: nobody's, or ended by log-out or by force.
+def visitor_with(key: str) -> tuple[Visitor, Any] | None:
+    """Whose session `key` opens, and a row with the practice's columns, in one statement. None: nobody's, or ended by log-out or by force.
 
     A session past its idle or absolute end comes back as `is_expired`: it may leave a draft and nothing else.
     """
-    row = db.session.execute(_VISITOR, {"key_hash": token_hash(key)}).first()
+    row = db.session.connection().execute(_VISITOR, {"key_hash": token_hash(key)}).first()
     at = now()
     if row is None or row.status != AccountStatus.ACTIVE:
         return None
@@ -121,7 +121,7 @@ def visitor_with(key: str) -> tuple[Visitor, Practice] | None:
     if at > ends_at + EXPIRED_KEPT:
         return None
     visitor = Visitor(
-        session_id=row.id,
+        session_id=row.session_id,
         person_id=row.person_id,
         kind=row.kind,
         is_admin=bool(row.is_admin),
@@ -135,7 +135,7 @@ def visitor_with(key: str) -> tuple[Visitor, Practice] | None:
         is_expired=at >= ends_at,
         unread=row.unread,
     )
-    return visitor, row.Practice
+    return visitor, row
 
 
 def seen(visitor: Visitor, *, always: bool = False) -> Visitor:
