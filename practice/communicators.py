@@ -21,7 +21,7 @@ class Communicator(Model):
     key: Mapped[str] = mapped_column(sa.String(22), unique=True)
     type: Mapped[RequestType] = mapped_column(choice(RequestType))
     title: Mapped[str] = mapped_column(sa.String(80))
-    title_key: Mapped[str] = mapped_column(sa.String(400))  # folded: titles differ by more than case and blanks
+    title_key: Mapped[str] = mapped_column(sa.Text)  # folded: titles differ by more than case and blanks
     is_in_use: Mapped[bool]
     help: Mapped[str] = mapped_column(sa.String(200))
     version: Mapped[int] = mapped_column(sa.Integer)
@@ -64,7 +64,7 @@ class Audience(Model):
 
     __tablename__ = "audience"
     id: Mapped[int] = mapped_column(primary_key=True)
-    key: Mapped[str] = mapped_column(sa.String(400), unique=True)
+    key: Mapped[str] = mapped_column(sa.Text, unique=True)
     unread: Mapped[int]
     in_box: Mapped[int]
 

@@ -39,7 +39,7 @@ COMMUNICATORS = [  # type, title, logins, In Use, help
     (RequestType.RESULT, "Media Manager", ("media",), True, ""),
     (RequestType.OTHERS, "Clinicians", ("nurse", "frontdesk"), True, "Questions about your health, treatment or medicines"),
     (RequestType.OTHERS, "IT Manager", ("it",), True, "Trouble with this portal"),
-    (RequestType.OTHERS, "Clinician", ("doctor",), False, ""),
+    (RequestType.OTHERS, "Clinician", ("therapist",), False, ""),
     (RequestType.AMENDMENT, "Patient Info Manager", ("records",), True, ""),
 ]
 PATIENTS = [  # last, first, gender, birth, is matched

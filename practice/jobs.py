@@ -71,7 +71,7 @@ def send_due(send: Callable[[outbox.Leased], None], *, at_most: int = 100) -> in
         if leased is None:
             return n
         with _own_session() as session:
-            outbox.settle(session, leased, send)
+            outbox.send_leased(session, leased, send)
             session.commit()
     return at_most
 

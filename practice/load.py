@@ -119,7 +119,7 @@ SENTENCES = [
     "I can be reached by phone after five, or here at any time.",
 ]
 REPLIES = [
-    *demo.ANSWERS,
+    *(answer for answers in demo.ANSWERS.values() for answer in answers),
     "We have forwarded this to the right place and will write as soon as we know more.",
     "Please bring the list of your medicines and the letter of the hospital.",
     "If it gets worse, or you have a fever, please call us at once.",
@@ -740,7 +740,7 @@ class _Trail:
             writer.add(
                 Notice,
                 (writer.take(Notice), _key(self.chance), occasion.value, person, thread.id, thread.last_message)
-                + (NoticeState.SENT.value, 1, writer.stamp(sent + outbox.LEASE), None, created, writer.stamp(sent)),
+                + (NoticeState.SENT.value, 1, writer.stamp(sent + outbox.LEASE), created, writer.stamp(sent)),
             )
 
     def _message(self, thread: _Thread, step: Step, at: datetime, stamp: Any, actor: Actor) -> list[str]:

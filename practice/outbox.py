@@ -42,7 +42,6 @@ class Notice(Model):
     state: Mapped[NoticeState] = mapped_column(choice(NoticeState))
     attempts: Mapped[int]
     next_at: Mapped[datetime]
-    lease_until: Mapped[datetime | None]
     created_at: Mapped[datetime]
     sent_at: Mapped[datetime | None]
     __table_args__ = (
@@ -102,14 +101,14 @@ def lease(session: sa.orm.Session) -> Leased | None:
     notice = session.get(Notice, session.scalar(_DUE, {"at": at}) or 0)
     if notice is None:
         return None
-    notice.state, notice.lease_until, notice.next_at = NoticeState.LEASED, at + LEASE, at + LEASE
+    notice.state, notice.next_at = NoticeState.LEASED, at + LEASE
     notice.attempts += 1
     email = session.scalars(sa.select(Person.email).where(Person.id == notice.person_id)).one()
     return Leased(notice.id, notice.key, notice.occasion, email, notice.thread_id)
 
 
-def settle(session: sa.orm.Session, leased: Leased, send: Callable[[Leased], None]) -> None:
-    """Sends outside any transaction and marks the row: sent, to be tried again, or dead after five tries."""
+def send_leased(session: sa.orm.Session, leased: Leased, send: Callable[[Leased], None]) -> None:
+    """Sends outside any transaction and marks the row: sent, to be tried again, or dead after the sixth try."""
     try:
         send(leased)
     except OSError:
@@ -119,7 +118,7 @@ def settle(session: sa.orm.Session, leased: Leased, send: Callable[[Leased], Non
         notice.next_at = now() + BACK_OFF[min(notice.attempts, len(BACK_OFF)) - 1]
     else:
         notice = session.get_one(Notice, leased.id)
-        notice.state, notice.sent_at, notice.lease_until = NoticeState.SENT, now(), None
+        notice.state, notice.sent_at = NoticeState.SENT, now()
 
 
 def forget_sent(session: sa.orm.Session) -> int:

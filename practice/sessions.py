@@ -109,7 +109,7 @@ _VISITOR = (
 
 
 def visitor_with(key: str) -> tuple[Visitor, Any] | None:
-    """Whose session `key` opens, and a row with the practice's columns, in one statement. None: nobody's, or ended by log-out or by force.
+    """Whose session `key` opens, and a row with the practice's columns. None: nobody's, or ended by log-out or by force.
 
     A session past its idle or absolute end comes back as `is_expired`: it may leave a draft and nothing else.
     """

@@ -257,8 +257,8 @@ MUTANTS: list[Mutant] = [
         ("sa.and_(AudienceCommunicator.communicator_id == Communicator.id, ", "sa.and_(sa.true(), ", SHARED),
         (", AudienceCommunicator.audience_id.in_(_my_audiences)", "", TRUTH),
         (".outerjoin(Audience, Audience.id == AudienceCommunicator.audience_id)", ".outerjoin(Audience, sa.true())", TRUTH),
-        ("        if row.is_mine:", "        if True:", TITLES),
-        ("        if row.audience_id is not None:", "        if True:", SHARED),
+        ("        if is_mine:", "        if True:", TITLES),
+        ("        if audience is not None:", "        if True:", SHARED),
         ("Box(staff, own_patient or 0, ", "Box(staff, own_patient, ", WAYS),
         ("Box(staff, own_patient or 0, ", "Box(staff, 0, ", TWIN),
     ),
@@ -672,7 +672,9 @@ def _parts(test: ast.expr) -> list[ast.expr]:
 
 def changes(mutant: Mutant) -> list[Place]:
     """Where it changes the file, what stays the same at both ends left away: two places where it matters which end is first."""
-    start = (ROOT / mutant.file).read_text().index(mutant.says)
+    start = (ROOT / mutant.file).read_text().find(mutant.says)
+    if start < 0:
+        return []
     found = []
     for is_end_first in (False, True):
         says, instead, left = mutant.says, mutant.instead, 0

@@ -43,6 +43,7 @@ OWN = [
     "NaN",
     "null",
     "true",
+    "\ufdfa" * 80,  # folding makes it eighteen times as long
 ]
 
 

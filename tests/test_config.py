@@ -81,7 +81,22 @@ def test_create_admin_refuses_a_short_password_with_a_sentence(app):
     assert answer.exit_code == 1 and "15 to 256" in answer.output and "Traceback" not in answer.output
 
 
-def test_demo_reset_leaves_a_database_without_the_mark_alone(cast):
+@pytest.mark.parametrize(
+    "words", [["--email", "not an address", "--login", "b"], ["--email", "ada@test.example", "--login", "b"]]
+)
+def test_create_admin_says_what_is_wrong(cast, words):
+    rest = ["--last-name", "A", "--first-name", "B", "--password", "fifteen letters and more"]
+    answer = cast.app.test_cli_runner().invoke(args=["create-admin", *words, *rest])
+    assert answer.exit_code == 1 and answer.output.splitlines()[-1].startswith("Error: ")
+
+
+def test_demo_reset_is_for_the_demo_mode_alone(app):
+    answer = app.test_cli_runner().invoke(args=["demo-reset"])
+    assert answer.exit_code == 1 and "not the demo mode" in answer.output
+
+
+def test_demo_reset_leaves_a_database_without_the_mark_alone(cast, monkeypatch):
+    monkeypatch.setitem(cast.app.config, "IS_DEMO", True)
     answer = cast.app.test_cli_runner().invoke(args=["demo-reset"])
     assert answer.exit_code == 1 and "no demo mark" in answer.output
     assert the_practice().name == "Test Practice"

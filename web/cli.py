@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 import sqlalchemy as sa
+from email_validator import EmailNotValidError, validate_email
 from flask import Flask, current_app
 from flask_migrate import upgrade
 
@@ -47,18 +48,21 @@ def create_admin(email: str, last_name: str, first_name: str, login: str, passwo
     """Make an admin account."""
     try:
         people.check_password(password)
-    except Invalid as error:
+        validate_email(email, check_deliverability=False)
+        people.add_staff(
+            login=login,
+            last=last_name,
+            first=first_name,
+            email=email,
+            level="Administrator",
+            is_admin=True,
+            password_hash=people.hash_password(password),
+            by=COMMAND,
+        )
+    except (Invalid, EmailNotValidError) as error:
         raise click.ClickException(str(error)) from error
-    people.add_staff(
-        login=login,
-        last=last_name,
-        first=first_name,
-        email=email,
-        level="Administrator",
-        is_admin=True,
-        password_hash=people.hash_password(password),
-        by=COMMAND,
-    )
+    except sa.exc.IntegrityError as error:
+        raise click.ClickException("This e-mail address or login is taken.") from error
     click.echo(f"{email} can log in now.")
 
 
@@ -78,9 +82,10 @@ def worker() -> None:
 
 @click.command("demo-reset")
 def demo_reset() -> None:
-    """Make the demo practice anew, as on the first day. Refuses a database without the demo mark."""
-    if not is_empty() and not the_practice().is_demo:
-        raise click.ClickException("This database has no demo mark: it is left alone.")
+    """Make the demo practice anew, as on the first day. Refuses a database that holds anything but the demo."""
+    upgrade(str(MIGRATIONS))
+    if not current_app.config["IS_DEMO"] or not (is_empty() or the_practice().is_demo):
+        raise click.ClickException("This is not the demo mode, or the database has no demo mark: it is left alone.")
     db.session.close()
     with db.engines[WRITE].begin() as connection:
         Base.metadata.drop_all(connection)

@@ -65,8 +65,6 @@ def read(env: Mapping[str, str]) -> dict[str, Any]:
     return {
         "IS_DEMO": is_demo,
         "PORTAL_URL": f"{parts.scheme}://{parts.netloc}",
-        "PROXY_ADDRESS": env.get("PROXY_ADDRESS", ""),
-        "DATA_DIR": str(data_dir),
         "TRUSTED_HOSTS": hosts,
         "SECRET_KEY": secret,
         "SECRET_KEY_FALLBACKS": [key for key in (_value(env, "SECRET_KEY_OLD"),) if key],

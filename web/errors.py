@@ -17,7 +17,7 @@ from web.answers import is_htmx
 from web.gate import NEVER_KEPT, UNSAFE, CrossSite, LogInFirst
 from web.login import log_in_page
 
-KNOWN = (400, 401, 403, 404, 405, 409, 413, 414, 422, 429, 431, 500, 503)
+KNOWN = (400, 401, 403, 404, 405, 409, 413, 422, 429, 500, 503)
 AGAIN = (400, 503)  # sending the very form once more may succeed, and cannot send twice
 
 

@@ -78,7 +78,7 @@ def visitor() -> Visitor:
 
 
 class LogInFirst(Exception):
-    """Nobody, or nobody any more, is logged in: the log-in page answers. `draft`: the form that was sent is kept."""
+    """Nobody, or nobody any more, is logged in: the log-in page answers. `is_kept`: the form that was sent waits as a draft."""
 
     def __init__(self, *, is_kept: bool = False) -> None:
         self.is_kept = is_kept

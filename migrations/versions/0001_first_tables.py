@@ -13,7 +13,7 @@ def upgrade() -> None:
     op.create_table(
         "audience",
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("key", sa.String(length=400), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
         sa.Column("unread", sa.Integer(), nullable=False),
         sa.Column("in_box", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audience")),
@@ -38,7 +38,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("title", sa.String(length=80), nullable=False),
-        sa.Column("title_key", sa.String(length=400), nullable=False),
+        sa.Column("title_key", sa.Text(), nullable=False),
         sa.Column("is_in_use", sa.Boolean(), nullable=False),
         sa.Column("help", sa.String(length=200), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
@@ -67,9 +67,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("key", sa.String(length=22), nullable=False),
         sa.Column(
-            "kind",
-            sa.Enum("patient", "staff", name="kind", native_enum=False, create_constraint=True, length=24),
-            nullable=False,
+            "kind", sa.Enum("patient", "staff", name="kind", native_enum=False, create_constraint=True, length=24), nullable=False
         ),
         sa.Column(
             "status",
@@ -90,9 +88,7 @@ def upgrade() -> None:
         sa.Column("password_hash", sa.String(length=200), nullable=True),
         sa.Column("last_name", sa.String(length=100), nullable=False),
         sa.Column("first_name", sa.String(length=100), nullable=False),
-        sa.Column(
-            "name_key", sa.String(length=200).with_variant(sa.String(length=200, collation="C"), "postgresql"), nullable=False
-        ),
+        sa.Column("name_key", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("created_at", sa.DateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_person")),
         sa.UniqueConstraint("email_key", name=op.f("uq_person_email_key")),
@@ -573,7 +569,6 @@ def upgrade() -> None:
         ),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("next_at", sa.DateTime(), nullable=False),
-        sa.Column("lease_until", sa.DateTime(), nullable=True),
         sa.Column("created_at", sa.DateTime(), nullable=False),
         sa.Column("sent_at", sa.DateTime(), nullable=True),
         sa.ForeignKeyConstraint(["message_id"], ["message.id"], name=op.f("fk_outbox_message_id")),
