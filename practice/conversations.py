@@ -285,8 +285,11 @@ def hand_to(thread_key: str, *, communicator: str, version: int, by: Actor) -> N
 
 
 def _box(session: Session, by: Actor) -> Box:
-    own = session.scalar(sa.select(Staff.own_patient_id).where(Staff.id == by.person))
+    own = session.connection().scalar(_OWN_PATIENT, {"staff": by.person})
     return box_of(session, by.person or 0, own)
+
+
+_OWN_PATIENT = sa.select(Staff.own_patient_id).where(Staff.id == sa.bindparam("staff"))
 
 
 def _of_staff(tx: Transaction, key: str) -> tuple[Thread, Box]:

@@ -203,6 +203,7 @@ def transaction(*, by: Actor, did: str, about: str = "", patient: int | None = N
             _current.reset(token)
 
 
+_AUDIT = Audit.__table__.insert()  # type: ignore[attr-defined]
 _COUNT = sa.text("UPDATE audience SET unread = unread + :unread, in_box = in_box + :in_box WHERE id = :id")
 
 
@@ -210,7 +211,7 @@ def _finish(commit: _Commit) -> None:
     session = commit.session
     rows = [verb.audit_row() for verb in commit.verbs if not verb.is_silent]
     if rows:
-        session.execute(sa.insert(Audit), rows)
+        session.connection().execute(_AUDIT, rows)
     if commit.has_notices and session.get_bind().dialect.name == "postgresql":
         session.execute(sa.text("NOTIFY outbox"))
     for audience in sorted(commit.unread.keys() | commit.in_box.keys()):

@@ -54,4 +54,7 @@ def open_waiting_draft(author: int, *, by: Actor) -> tuple[str, str] | None:
 
 
 def delete_draft(session: Session, author: int, key: str) -> None:
-    session.execute(sa.delete(Draft).where(Draft.author_id == author, Draft.key == key))
+    session.connection().execute(_DELETE, {"of": author, "named": key})
+
+
+_DELETE = sa.delete(Draft.__table__).where(Draft.author_id == sa.bindparam("of"), Draft.key == sa.bindparam("named"))  # type: ignore[arg-type]

@@ -56,6 +56,9 @@ class Notice(Model):
     )
 
 
+_INSERT = Notice.__table__.insert()  # type: ignore[attr-defined]
+
+
 def tell(tx: Transaction, occasion: Occasion, people: Iterable[int], *, thread: int, message: int) -> None:
     """Queues a notice for each of `people` in the transaction that causes it. A person is told once of an occasion."""
     rows = [
@@ -73,7 +76,7 @@ def tell(tx: Transaction, occasion: Occasion, people: Iterable[int], *, thread: 
         for person in people
     ]
     if rows:
-        tx.session.execute(sa.insert(Notice), rows)
+        tx.session.connection().execute(_INSERT, rows)
         tx.commit.has_notices = True
 
 

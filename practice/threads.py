@@ -245,7 +245,10 @@ def _one(session: Session, statement: sa.Select[Thread], lock: bool) -> Thread:
 
 
 def last_message_id(session: Session, thread: int) -> int:
-    return session.scalar(sa.select(sa.func.max(Message.id)).where(Message.thread_id == thread)) or 0
+    return session.connection().scalar(_LAST_MESSAGE, {"thread": thread}) or 0
+
+
+_LAST_MESSAGE = sa.select(sa.func.max(Message.id)).where(Message.thread_id == sa.bindparam("thread"))
 
 
 # ---- The open thread -----------------------------------------------------------------------------

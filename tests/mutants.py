@@ -369,7 +369,7 @@ MUTANTS: list[Mutant] = [
          "test_what_is_not_yours_does_not_exist_for_any_verb"),
         ("if thread.version != version:\n            raise", "if False:\n            raise", HAND),
         # shared by the verbs
-        ("sa.select(Staff.own_patient_id).where(Staff.id == by.person)", "sa.select(Staff.own_patient_id)", TWIN),
+        ("(Staff.own_patient_id).where(Staff.id == sa.bindparam(\"staff\"))", "(Staff.own_patient_id)", TWIN),
         ("if thread.version != version:\n        raise", "if False:\n        raise", OLD),
         ('.where(Message.author_id == sa.bindparam("author"), Message.form_key', ".where(Message.form_key",
          "test_the_same_key_with_other_words_is_told_and_stores_nothing"),
@@ -430,7 +430,7 @@ MUTANTS: list[Mutant] = [
          "select(Draft.values).where(Draft.author_id == author)", "test_a_draft_is_its_authors_alone"),
         (".where(Draft.author_id == author, Draft.waits)", ".where(Draft.waits)",
          "test_a_form_after_the_idle_end_waits_as_that_persons_draft_and_opens_after_log_in"),
-        ("delete(Draft).where(Draft.author_id == author, Draft.key == key)", "delete(Draft).where(Draft.author_id == author)",
+        (', Draft.key == sa.bindparam("named"))', ")",
          "test_a_draft_is_its_authors_alone"),
     ),
     *_of(

@@ -1,14 +1,16 @@
 """Forms: text cleaned the way it is kept, a key against sending twice, errors from verbs put beside their fields."""
 
 import unicodedata
+from functools import lru_cache
 from typing import Any
 
 from flask import request
-from flask_babel import gettext
+from flask_babel import get_locale, gettext
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import MultiDict
 from wtforms import Field, HiddenField, SelectField
+from wtforms.i18n import get_translations
 from wtforms.validators import StopValidation, ValidationError
 
 from practice.db import new_key
@@ -50,8 +52,18 @@ class AtMost:
             raise ValidationError(self.text)
 
 
+@lru_cache(maxsize=32)
+def _words_of_wtforms(language: str) -> Any:
+    return get_translations([language])
+
+
 class Form(FlaskForm):
     """A form with its own key (also its draft's). Without JavaScript and with it, the same."""
+
+    class Meta(FlaskForm.Meta):
+        def get_translations(self, form: Any) -> Any:
+            """WTForms' own words: its catalogue is read from disk once for each language, not in each request."""
+            return _words_of_wtforms(str(get_locale() or "en"))
 
     key = HiddenField(filters=[lambda k: k if k and len(k) <= 22 else new_key()])
 
