@@ -14,7 +14,8 @@ from web.gate import who_may
 
 OPEN, CLOSE = "⟦", "⟧"
 DATA = re.compile(
-    r"KWON|SOPHIE|JIHAE|HUGO|STAFF|sophie|jihae|hugo|@test\.example|[A-Z]{3,}|Test Practice|Linden Street|Oak Lane|Scheduler|Media Manager|Clinicians|IT Manager"
+    r"KWON|SOPHIE|JIHAE|HUGO|STAFF|sophie|jihae|hugo|@test\.example|[A-Z]{3,}|Test Practice"
+    r"|Linden Street|Oak Lane|Scheduler|Media Manager|Clinicians|IT Manager"
     r"|Patient Info Manager|Billing|Help desk|Not a valid choice|Hives|Hello"
     r"|Good morning|A question|Height|Medicine: Penicillin|cm\b|kg\b|[\w.]+@[\w.]+"
     r"|\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\b|\bst\b|\w+ - "
