@@ -1,6 +1,7 @@
 """The open message: read, received, closed, deleted, restored."""
 
 from collections.abc import Callable
+from datetime import UTC
 from typing import Any
 
 from flask import render_template, request
@@ -95,7 +96,7 @@ def open_logged(key: str) -> Opened:
     values = {
         "person_id": visitor().person_id,
         "thread_id": found.head.id,
-        "hour": int(at.timestamp() // 3600),
+        "hour": int(at.replace(tzinfo=UTC).timestamp() // 3600),
         "at": at,
     }
     small_write(threads.log_read(db.engines[WRITE].dialect.name), values, waits=True)
