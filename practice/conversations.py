@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from practice import routing
 from practice.calendar import due_at, end_of_day
 from practice.communicators import Box, Communicator, box_of
-from practice.db import Actor, Transaction, again_if_doubled, new_key, now, transaction
+from practice.db import Actor, Transaction, again_if_doubled, db, new_key, now, transaction
 from practice.drafts import delete_draft
 from practice.errors import Invalid, NotAllowed, NotVisible, SentBefore, Stale, TooMany
 from practice.outbox import Occasion, tell
@@ -50,12 +50,17 @@ class Sent:
     is_new: bool
 
 
+def is_visible(text: str) -> bool:
+    """Whether the text shows anything: blanks, control and zero-width characters alone do not."""
+    return any(unicodedata.category(c)[0] not in "CZ" for c in text)
+
+
 def clean(field: str, text: str, most: int) -> str:
     """Text as it is kept: line ends LF, NFC, no blanks at the ends. Raises Invalid: empty, too long, or not storable."""
     text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
     if any(c == "\0" or "\ud800" <= c <= "\udfff" for c in text):
         raise Invalid(field, "Remove the characters that cannot be shown.")
-    if not text:
+    if not is_visible(text):
         raise Invalid(field, "Write something here.")
     if len(text) > most:
         raise Invalid(field, "This text is too long.")
@@ -126,10 +131,10 @@ def reply(thread_key: str, *, body: str, form_key: str, by: Actor) -> Sent:
         if again:
             return again
         _check_limit(tx.session, thread.patient_id)
-        message = _write(tx, thread, body, form_key, digest, title="")
         move(tx, thread, Verb.WRITE)
         thread.removed_at = thread.closed_at = thread.hidden_by_patient_at = None
         _waits(tx, thread)
+        message = _write(tx, thread, body, form_key, digest, title="")
         routing.route(tx, thread, message=message.id)
         return Sent(thread.key, thread.id, True)
 
@@ -307,7 +312,7 @@ def _of_staff_seen(tx: Transaction, key: str, version: int) -> Thread:
 
 
 _SENT_BEFORE = (
-    sa.select(Thread.key, Thread.id, Message.digest, Message.body)
+    sa.select(Thread.key, Thread.id, Thread.title, Message.digest, Message.body)
     .join(Thread, Thread.id == Message.thread_id)
     .where(Message.author_id == sa.bindparam("author"), Message.form_key == sa.bindparam("form_key"))
 )
@@ -326,8 +331,13 @@ def _sent_before(session: Session, by: Actor, form_key: str, digest: str) -> Sen
     if before is None:
         return None
     if before.digest != digest:
-        raise SentBefore(before.key, before.body)
+        raise SentBefore(before.key, before.title, before.body)
     return Sent(before.key, before.id, False)
+
+
+def was_sent(author: int, form_key: str) -> bool:
+    """Whether this form of theirs was sent before: then it is no draft any more."""
+    return db.session.execute(_SENT_BEFORE, {"author": author, "form_key": form_key[:22]}).first() is not None
 
 
 def _check_limit(session: Session, patient: int) -> None:

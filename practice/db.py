@@ -278,12 +278,13 @@ def small_write(statement: sa.Executable, values: dict[str, Any], *, waits: bool
 def engine_options(url: str, *, read_only: bool) -> dict[str, Any]:
     """Flask-SQLAlchemy's options of one engine."""
     if url.startswith("sqlite"):
-        return {"url": url, "connect_args": {"timeout": 5}}
+        return {"url": url, "hide_parameters": True, "connect_args": {"timeout": 5}}
     options = "-c statement_timeout=5000 -c lock_timeout=3000 -c idle_in_transaction_session_timeout=10000"
     if read_only:
         options += " -c default_transaction_read_only=on"
     found: dict[str, Any] = {
         "url": url,
+        "hide_parameters": True,  # what people write does not belong into a log
         "pool_pre_ping": True,
         "pool_timeout": 5,
         "connect_args": {"connect_timeout": 3, "options": options},

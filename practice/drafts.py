@@ -8,13 +8,15 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from practice.db import Actor, Model, db, now, transaction
 
+ABOUT_MAX = 300
+
 
 class Draft(Model):
     __tablename__ = "draft"
     id: Mapped[int] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(sa.String(22))
     author_id: Mapped[int] = mapped_column(sa.ForeignKey("person.id"))
-    about: Mapped[str] = mapped_column(sa.String(300))  # the address of the form's page
+    about: Mapped[str] = mapped_column(sa.String(ABOUT_MAX))  # the address of the form's page
     values: Mapped[str] = mapped_column("form_values", sa.Text)
     version: Mapped[int]
     waits: Mapped[bool]  # saved because the session had ended: opens by itself after the next log-in

@@ -36,13 +36,13 @@ class Stale(Refused):
 
 
 class SentBefore(Refused):
-    """The form's key was sent already, with other words; `thread_key` and `body` are what was sent then."""
+    """The form's key was sent already, with other words; `thread_key`, `title` and `body` are what was sent then."""
 
     status = 409
 
-    def __init__(self, thread_key: str, body: str) -> None:
+    def __init__(self, thread_key: str, title: str, body: str) -> None:
         super().__init__("sent before with other words")
-        self.thread_key, self.body = thread_key, body
+        self.thread_key, self.title, self.body = thread_key, title, body
 
 
 class TooMany(Refused):

@@ -21,7 +21,7 @@ from practice.communicators import (
     routable_of,
     serves,
 )
-from practice.db import Model, Transaction, new_key, now
+from practice.db import Model, Transaction, changed, new_key, now
 from practice.errors import Invalid, Stale
 from practice.outbox import Notice, NoticeState, Occasion, tell
 from practice.people import Staff, active_admins
@@ -37,18 +37,17 @@ def route(tx: Transaction, thread: Thread, *, message: int, picked: Communicator
     """
     hold_routing_still(tx.session)
     has = communicators_of(tx.session, thread.audience_id)
-    if any_routable(tx.session, has):
+    is_delivered = any_routable(tx.session, has)
+    if not is_delivered and (named := named_for(tx.session, thread.type, thread.facility_id, picked)):
+        _give(tx, thread, {*has, *(c.id for c in named)}, message=message)
+        is_delivered = True
+    people = recipients(tx.session, thread) if is_delivered else []
+    if people:
         thread.unrouted_since = None
-        tell(tx, Occasion.WAITING, recipients(tx.session, thread), thread=thread.id, message=message)
-        return
-    named = named_for(tx.session, thread.type, thread.facility_id, picked)
-    if not named:
-        thread.unrouted_since = thread.unrouted_since or now()
+        tell(tx, Occasion.WAITING, people, thread=thread.id, message=message)
+    else:  # nobody can, or nobody but the patient's own staff account
+        thread.unrouted_since = thread.unrouted_since or thread.last_patient_message_at
         tell(tx, Occasion.UNROUTED, active_admins(tx.session), thread=thread.id, message=message)
-        return
-    thread.unrouted_since = None
-    _give(tx, thread, {*has, *(c.id for c in named)}, message=message)
-    tell(tx, Occasion.WAITING, recipients(tx.session, thread), thread=thread.id, message=message)
 
 
 def start_with(tx: Transaction, thread: Thread, communicator: Communicator, *, message: int) -> None:
@@ -195,14 +194,14 @@ def wake(tx: Transaction) -> int:
     hold_routing_still(tx.session, to_change_it=True)
     tx.session.flush()
     groups = tx.session.execute(
-        sa.select(Thread.type, Thread.facility_id, Thread.audience_id, sa.func.count())
+        sa.select(Thread.type, Thread.facility_id, Thread.audience_id)
         .where(Thread.unrouted_since.is_not(None))
         .group_by(Thread.type, Thread.facility_id, Thread.audience_id)
     ).all()
     return sum(_wake_group(tx, *group) for group in groups)
 
 
-def _wake_group(tx: Transaction, kind: RequestType, facility: int | None, audience: int | None, count: int) -> int:
+def _wake_group(tx: Transaction, kind: RequestType, facility: int | None, audience: int | None) -> int:
     has = communicators_of(tx.session, audience)
     named: list[Communicator] = []
     if not any_routable(tx.session, has):
@@ -214,6 +213,7 @@ def _wake_group(tx: Transaction, kind: RequestType, facility: int | None, audien
         Thread.type == kind,
         Thread.facility_id.is_not_distinct_from(facility),
         Thread.audience_id.is_not_distinct_from(audience),
+        _reaches_somebody([*has, *(c.id for c in named)]),
     ]
     at, session = now(), tx.session
     after = audience_of(session, {*has, *(c.id for c in named)}) if named else audience
@@ -247,13 +247,20 @@ def _wake_group(tx: Transaction, kind: RequestType, facility: int | None, audien
             counter[after] += number
             if audience is not None:
                 counter[audience] -= number
-    session.execute(
+    return changed(
+        session,
         sa.update(Thread)
         .where(*group)
         .values(unrouted_since=None, audience_id=after, version=Thread.version + 1)
-        .execution_options(synchronize_session=False)
+        .execution_options(synchronize_session=False),
     )
-    return count
+
+
+def _reaches_somebody(communicators: list[int]) -> sa.ColumnElement[bool]:
+    """A condition on Thread: one of these communicators has an eligible person who is not the patient's own staff account."""
+    another = sa.or_(Staff.own_patient_id.is_(None), Staff.own_patient_id != Thread.patient_id)
+    mine = ELIGIBLE.c.communicator_id.in_(communicators)
+    return sa.exists().where(mine, Staff.id == ELIGIBLE.c.staff_id, another).correlate(Thread)
 
 
 def _tell_all(

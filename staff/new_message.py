@@ -133,4 +133,6 @@ def _find(values: dict[str, str]) -> list[Any]:
         where.append(Patient.dob == date.fromisoformat(values["dob"]))
     if values.get("record_number"):
         where.append(Patient.record_number == values["record_number"])
+    if len(where) == 1:  # nothing was asked for
+        return []
     return list(db.session.execute(_PATIENTS.where(*where).order_by(Person.name_key, Person.id).limit(MOST_FOUND + 1)))

@@ -85,7 +85,7 @@ def _why_not(reason: str) -> str:
 def opened(key: str) -> Opened:
     """The thread, if one of my communicators has it. Raises NotVisible."""
     box = my_box()
-    earlier = request.args.get("earlier")
+    earlier = request.args.get("earlier") if request.method == "GET" else None
     place = threads.message_in(key, earlier) if earlier else NEWEST
     return opened_by_staff(key, box.audiences, box.own_patient, before=place)
 

@@ -89,6 +89,9 @@ START = "test_staff_begin_a_thread_with_an_active_patient_who_is_not_themselves"
 LISTS = "test_lists_leave_out_what_is_closed_deleted_or_was_never_written"
 PLACE = "test_a_place_in_a_list_is_a_row_of_ones_own"
 OWN_UNREAD = "test_the_number_of_my_own_unread_threads_counts_mine_in_my_box_alone"
+OWN_ALONE = "test_a_message_that_only_its_own_author_could_receive_waits_for_somebody_else"
+STAYS_WITH = "test_a_reply_stays_with_whom_has_the_thread_while_one_of_them_can_receive"
+COPIED = "test_a_form_that_could_not_be_opened_again_is_shown_to_copy_instead"
 IN_THREAD = "test_a_message_is_found_in_its_own_thread_of_its_own_patient_alone"
 DECLARES = "test_a_view_declares_for_itself_before_its_blueprint_and_nothing_means_nobody"
 SIDE = "test_each_side_is_for_its_own"
@@ -109,12 +112,28 @@ MUTANTS: list[Mutant] = [
     *_of(
         "practice/routing.py",
         # route
-        ("if any_routable(tx.session, has):", "if False:", STAYS),
-        ("if any_routable(tx.session, has):", "if True:", f"{PICKED} {TRUTH}"),
-        ("if not named:\n        thread", "if False:\n        thread", PICKED),
-        ("thread.unrouted_since = thread.unrouted_since or now()", "thread.unrouted_since = now()",
+        ("is_delivered = any_routable(tx.session, has)", "is_delivered = False", STAYS),
+        ("is_delivered = any_routable(tx.session, has)", "is_delivered = True", f"{PICKED} {TRUTH}"),
+        ("if not is_delivered and (named", "if (named", STAYS_WITH),
+        ("(named := named_for(tx.session, thread.type, thread.facility_id, picked)):", "(named := []):", TRUTH),
+        ("        is_delivered = True\n", "", TRUTH),
+        ("recipients(tx.session, thread) if is_delivered else []", "recipients(tx.session, thread)", PICKED),
+        ("recipients(tx.session, thread) if is_delivered else []", "[]", TRUTH),
+        ("    if people:\n", "    if True:\n", OWN_ALONE),
+        ("    if people:\n", "    if False:\n", TRUTH),
+        ("thread.unrouted_since = thread.unrouted_since or thread.last_patient_message_at",
+         "thread.unrouted_since = thread.last_patient_message_at",
          "test_a_thread_waits_for_a_recipient_since_the_first_message_that_nobody_could_receive"),
-        ("thread.unrouted_since = thread.unrouted_since or now()", "thread.unrouted_since = thread.unrouted_since", PICKED),
+        ("thread.unrouted_since = thread.unrouted_since or thread.last_patient_message_at",
+         "thread.unrouted_since = thread.unrouted_since", PICKED),
+        # whom waking reaches
+        ("        _reaches_somebody([*has, *(c.id for c in named)]),\n", "", OWN_ALONE),
+        ("another = sa.or_(Staff.own_patient_id.is_(None), ", "another = sa.or_(", WAKES),
+        (", Staff.own_patient_id != Thread.patient_id)\n    mine", ")\n    mine", OWN_ALONE),
+        ("mine = ELIGIBLE.c.communicator_id.in_(communicators)", "mine = sa.true()", OWN_ALONE),
+        ("where(mine, Staff.id == ELIGIBLE.c.staff_id, another)", "where(mine, another)", OWN_ALONE),
+        ("where(mine, Staff.id == ELIGIBLE.c.staff_id, another)", "where(mine, Staff.id == ELIGIBLE.c.staff_id)", OWN_ALONE),
+        ("where(mine, Staff.id == ELIGIBLE.c.staff_id, another)", "where(Staff.id == ELIGIBLE.c.staff_id, another)", OWN_ALONE),
         ("{*has, *(c.id for c in named)}, message", "{*(c.id for c in named)}, message",
          "test_a_reply_that_nobody_of_them_can_receive_adds_the_others_of_the_type"),
         # hand_to
@@ -164,7 +183,7 @@ MUTANTS: list[Mutant] = [
          "AudienceCommunicator, sa.true())\n    .join(Staff, Staff.id == ELIGIBLE.c.staff_id)\n    .where", TRUTH),
         ("    .join(Staff, Staff.id == ELIGIBLE.c.staff_id)\n    .where", "    .join(Staff, sa.true())\n    .where", TWIN),
         ("    .where(AudienceCommunicator.audience_id == sa.bindparam(\"audience\"))\n", "", OTHERS_THREAD),
-        ("Staff.own_patient_id.is_(None), Staff.own_patient_id !=", "Staff.own_patient_id !=", TRUTH),
+        ("    .where(sa.or_(Staff.own_patient_id.is_(None), Staff.own", "    .where(sa.or_(Staff.own", TRUTH),
         (", Staff.own_patient_id != sa.bindparam(\"patient\")", "", TWIN_WOKEN),
         ("    .where(sa.or_(Staff.own_patient_id.is_(None), Staff.own_patient_id != sa.bindparam(\"patient\")))\n", "", TWIN),
         ("    .distinct()\n    .order_by(ELIGIBLE", "    .order_by(ELIGIBLE",
@@ -505,8 +524,18 @@ MUTANTS: list[Mutant] = [
         ('            audit.note(by=present.actor, did="denied", about=request.endpoint[:80])\n', "",
          "test_whoever_may_not_is_refused_and_leaves_a_row"),
         ("            abort(403)\n", "", UNDECLARED),
-        ("is_kept=is_unsafe and bool(g.visitor) and", "is_kept=bool(g.visitor) and", "test_a_get_with_a_form_keeps_nothing"),
-        ("is_kept=is_unsafe and bool(g.visitor) and keep_form(g.visitor)", "is_kept=is_unsafe and bool(g.visitor)", KEPT),
+        ("if is_unsafe and g.visitor:", "if g.visitor:", "test_a_get_with_a_form_keeps_nothing"),
+        ("if is_unsafe and g.visitor:", "if is_unsafe:", UNDECLARED),
+        ("if is_unsafe and g.visitor:", "if False:", KEPT),
+        ("is_kept=not is_sent and keep_form(g.visitor)", "is_kept=keep_form(g.visitor)",
+         "test_a_form_that_was_sent_is_no_draft_after_the_sessions_end"),
+        ("is_kept=not is_sent and keep_form(g.visitor)", "is_kept=not is_sent", "test_a_search_is_no_draft"),
+        ("is_kept=not is_sent and keep_form(g.visitor)", "is_kept=False", KEPT),
+        (" or not is_form_key(key):", ":", COPIED),
+        ("if len(about) > ABOUT_MAX or not", "if not", COPIED),
+        (" or not is_page(unquote(about)):", ":", "test_a_search_is_no_draft"),
+        ("if len(about) > ABOUT_MAX or not is_page(unquote(about)):", "if True:", KEPT),
+        ('return re.fullmatch(r"[\\w-]{1,22}", key) is not None', "return False", KEPT),
         ('if any("\\0" in str(value) for', 'if any(False for', "test_a_nul_in_an_address_is_not_there"),
         ('if any("\\0" in str(value) for', 'if any(True for', "test_a_nul_in_an_address_is_not_there"),
         ("*(request.view_args or {}).values(), *request.args", "*{}.values(), *request.args",
@@ -536,14 +565,14 @@ MUTANTS: list[Mutant] = [
         ("    if not is_allowed(who_may(current_app, request.endpoint), expired):\n        return False\n", "",
          "test_a_form_that_was_never_this_persons_is_not_kept"),
         (" if name not in NEVER_KEPT}", "}", KEPT),
-        ("if not any(v.strip() for name, vs in values.items() if name != \"key\" for v in vs) or not 1", "if not 1",
+        ("if not any(v.strip() for name, vs in values.items() if name != \"key\" for v in vs) or not is_form_key(key):",
+         "if not is_form_key(key):",
          "test_a_form_in_which_nothing_is_written_is_not_kept"),
         (' if name != "key" for v', " for v", "test_a_form_in_which_nothing_is_written_is_not_kept"),
         ("v.strip() for name", "True for name", "test_a_form_in_which_nothing_is_written_is_not_kept"),
-        (" or not 1 <= len(key) <= 22:", ":", "test_a_form_without_a_key_is_shown_to_copy"),
-        ("not 1 <= len(key) <= 22:", "not 0 <= len(key) <= 22:", "test_a_form_without_a_key_is_shown_to_copy"),
-        ("not 1 <= len(key) <= 22:", "not 1 <= len(key):", "test_a_form_without_a_key_is_shown_to_copy"),
-        ("not 1 <= len(key) <= 22:", "not 1 < len(key) < 22:", "test_the_shortest_and_the_longest_key_are_kept"),
+        ("{1,22}", "{0,22}", "test_a_form_without_a_key_is_shown_to_copy"),
+        ("{1,22}", "+", COPIED),
+        ("{1,22}", "{2,21}", "test_the_shortest_and_the_longest_key_are_kept"),
         ("save_draft(expired.person_id, key=key, about=about, values=values, by=expired.actor, waits=True)", "pass", KEPT),
         ("by=expired.actor, waits=True)", "by=expired.actor)",
          "test_a_form_after_the_idle_end_waits_as_that_persons_draft_and_opens_after_log_in"),
@@ -597,7 +626,6 @@ NOTHING_CHANGES = {
         "after != audience": "takes off and adds the same; saves a statement",
     },
     "web/gate.py": {
-        "bool(g.visitor)": "nobody is allowed what asks for a log-in, so keep_form says no; for the types",
         "request.endpoint is None": "pass_gate has returned before; for the types",
         "request.view_args": "a default for the types",
         "{}": "a default for the types",

@@ -11,13 +11,16 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from practice import audit
 from practice.db import new_key
+from practice.drafts import draft_values
 from practice.errors import Refused, SentBefore, TooMany
 from practice.people import Kind
 from web.answers import is_htmx
+from web.formats import thread_title
 from web.gate import NEVER_KEPT, UNSAFE, CrossSite, LogInFirst
 from web.login import log_in_page
 
 KNOWN = (400, 401, 403, 404, 405, 409, 413, 422, 429, 500, 503)
+HIDDEN = ("key", "version", "seen")  # what the form carried and nobody wrote
 AGAIN = (400, 503)  # sending the very form once more may succeed, and cannot send twice
 
 
@@ -66,7 +69,7 @@ def shown(status: int, **context: Any) -> Response:
         "heading": heading,
         "text": text,
         "request_id": g.request_id,
-        "posted": [(n, v) for n, v in posted() if n not in ("key", "version", "seen")],
+        "posted": [(n, v) for n, v in posted() if n not in HIDDEN],
         "resend": [(n, v) for n, v in posted()] if status in AGAIN and request.method == "POST" else [],
     }
     template = "errors/_error.html" if is_htmx() else "errors/error.html"
@@ -115,7 +118,7 @@ def sent_before(error: SentBefore) -> Response:
         409,
         heading=_("You have sent this form before, with other words"),
         text=_("Your first message arrived. The text below is not sent."),
-        before=error.body,
+        before=f"{thread_title(error.title)}\n\n{error.body}",
         resend=again,
         resend_label=_("Send as new message"),
     )
@@ -123,9 +126,16 @@ def sent_before(error: SentBefore) -> Response:
 
 def not_there() -> Response:
     """The same page for what does not exist and for what is somebody else's; a person who asked leaves a row."""
-    if g.get("visitor") and request.endpoint:
+    if not (g.get("visitor") and request.endpoint):
+        return shown(404)
+    try:
         audit.note(by=g.visitor.actor, did="denied", about=request.path.replace("\0", "")[:80])
-    return shown(404)
+    except sa.exc.OperationalError as error:
+        return not_now(error)
+    kept = draft_values(g.visitor.person_id, request.args.get("draft", "").replace("\0", "")) or {}
+    return shown(
+        404, **({"posted": [(n, v) for n, vs in kept.items() for v in vs if v.strip() and n not in HIDDEN]} if kept else {})
+    )
 
 
 def http_error(error: HTTPException) -> BaseResponse:
@@ -147,11 +157,12 @@ def log_in_first(error: LogInFirst) -> BaseResponse:
         if is_htmx():
             return Response(status=401, headers={"HX-Redirect": url_for("login.log_in")})
         return redirect(url_for("login.log_in", next=request.path), 303)
-    if is_htmx() and (error.is_kept or not posted()):
+    written = [] if error.is_kept or error.is_sent else posted()
+    if is_htmx() and not written:
         return Response(status=401, headers={"HX-Redirect": url_for("login.log_in", kept=int(error.is_kept))})
     if is_htmx():
         return shown(401)
-    return make_response(log_in_page(is_kept=error.is_kept, posted=[] if error.is_kept else posted()), 401)
+    return make_response(log_in_page(is_kept=error.is_kept, posted=written), 401)
 
 
 def not_now(error: Exception) -> Response:

@@ -55,10 +55,11 @@ class _Said:
 
 
 def _said() -> _Said:
-    said: _Said | None = g.get("said")
-    if said is None or said.locale is not get_locale():
-        said = g.said = _Said()
-    return said
+    try:
+        return g.said  # type: ignore[no-any-return]
+    except AttributeError:
+        g.said = _Said()
+        return g.said  # type: ignore[no-any-return]
 
 
 def gettext(text: str, **variables: Any) -> str:

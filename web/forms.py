@@ -13,10 +13,11 @@ from wtforms import Field, HiddenField, SelectField
 from wtforms.i18n import get_translations
 from wtforms.validators import StopValidation, ValidationError
 
+from practice.conversations import is_visible
 from practice.db import new_key
 from practice.drafts import draft_values
 from practice.errors import Invalid
-from web.gate import visitor
+from web.gate import UNSAFE, visitor
 
 
 def tidy(text: str | None) -> str:
@@ -24,7 +25,7 @@ def tidy(text: str | None) -> str:
     text = unicodedata.normalize("NFC", (text or "").replace("\r\n", "\n").replace("\r", "\n")).strip()
     if any(c == "\0" or "\ud800" <= c <= "\udfff" for c in text):
         raise ValueError(_l("Remove the characters that cannot be shown."))
-    return text
+    return text if is_visible(text) else ""
 
 
 class Filled:
@@ -57,14 +58,24 @@ def _words_of_wtforms(language: str) -> Any:
     return get_translations([language])
 
 
+class Meta(FlaskForm.Meta):
+    """What all forms share."""
+
+    def wrap_formdata(self, form: Any, formdata: Any) -> Any:
+        """Only what a form posts as text: no JSON, no file in the place of a text."""
+        if formdata is not None and not hasattr(formdata, "getlist"):  # Flask-WTF's mark for "take it from the request"
+            return request.form if request.method in UNSAFE else None
+        return formdata
+
+    def get_translations(self, form: Any) -> Any:
+        """WTForms' own words: its catalogue is read from disk once for each language, not in each request."""
+        return _words_of_wtforms(str(get_locale() or "en"))
+
+
 class Form(FlaskForm):
     """A form with its own key (also its draft's). Without JavaScript and with it, the same."""
 
-    class Meta(FlaskForm.Meta):
-        def get_translations(self, form: Any) -> Any:
-            """WTForms' own words: its catalogue is read from disk once for each language, not in each request."""
-            return _words_of_wtforms(str(get_locale() or "en"))
-
+    Meta = Meta
     key = HiddenField(filters=[lambda k: k if k and len(k) <= 22 else new_key()])
 
     def process(self, *args: Any, **kwargs: Any) -> None:

@@ -1,16 +1,19 @@
 """The gate: every request passes it before a view runs. Host, origin, session, CSRF, role, in this order; the owner is the
 view's own first question. A view that does not declare who may is answered to nobody."""
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from flask import Blueprint, Flask, abort, current_app, g, request, session, url_for
 from flask_login import LoginManager, current_user
 from flask_wtf.csrf import CSRFProtect
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import RoutingException
 
-from practice import audit, sessions
-from practice.drafts import save_draft
+from practice import audit, conversations, sessions
+from practice.drafts import ABOUT_MAX, save_draft
 from practice.people import Kind
 from practice.sessions import Visitor
 
@@ -80,8 +83,8 @@ def visitor() -> Visitor:
 class LogInFirst(Exception):
     """Nobody, or nobody any more, is logged in: the log-in page answers. `is_kept`: the form that was sent waits as a draft."""
 
-    def __init__(self, *, is_kept: bool = False) -> None:
-        self.is_kept = is_kept
+    def __init__(self, *, is_kept: bool = False, is_sent: bool = False) -> None:
+        self.is_kept, self.is_sent = is_kept, is_sent
 
 
 class CrossSite(Exception):
@@ -120,7 +123,10 @@ def pass_gate() -> None:
         if present:
             audit.note(by=present.actor, did="denied", about=request.endpoint[:80])
             abort(403)
-        raise LogInFirst(is_kept=is_unsafe and bool(g.visitor) and keep_form(g.visitor))
+        if is_unsafe and g.visitor:
+            is_sent = conversations.was_sent(g.visitor.person_id, request.form.get("key", "").replace("\0", ""))
+            raise LogInFirst(is_sent=is_sent, is_kept=not is_sent and keep_form(g.visitor))
+        raise LogInFirst
     if any("\0" in str(value) for value in (*(request.view_args or {}).values(), *request.args.values())):
         abort(404)  # no key has it, and PostgreSQL takes no text with it
     if present and not is_poll():
@@ -155,8 +161,23 @@ def keep_form(expired: Visitor) -> bool:
     view = current_app.view_functions[request.endpoint]
     values = {name: request.form.getlist(name) for name in request.form if name not in NEVER_KEPT}
     key = request.form.get("key", "")
-    if not any(v.strip() for name, vs in values.items() if name != "key" for v in vs) or not 1 <= len(key) <= 22:
+    if not any(v.strip() for name, vs in values.items() if name != "key" for v in vs) or not is_form_key(key):
         return False
     about = url_for(getattr(view, "form_page", request.endpoint), **(request.view_args or {}))
+    if len(about) > ABOUT_MAX or not is_page(unquote(about)):
+        return False  # it could not be opened again: the log-in page shows the text to copy
     save_draft(expired.person_id, key=key, about=about, values=values, by=expired.actor, waits=True)
+    return True
+
+
+def is_form_key(key: str) -> bool:
+    return re.fullmatch(r"[\w-]{1,22}", key) is not None
+
+
+def is_page(path: str) -> bool:
+    """Whether a GET may open this address."""
+    try:
+        current_app.url_map.bind("localhost").match(path, method="GET")
+    except (HTTPException, RoutingException):
+        return False
     return True

@@ -17,13 +17,14 @@ from practice.db import ANONYMOUS, Actor
 from practice.people import Kind, Person
 from web.answers import is_htmx, notice
 from web.formats import epoch
-from web.forms import Filled
+from web.forms import Filled, Meta
 from web.gate import ANYONE, LOGGED_IN, allow, visitor
 
 blueprint = Blueprint("login", __name__)
 
 
 class LogInForm(FlaskForm):
+    Meta = Meta
     email = EmailField(_l("E-mail"), [Filled(_l("Write your e-mail address."))], render_kw={"autocomplete": "username"})
     password = PasswordField(_l("Password"), [Filled(_l("Write your password."))], render_kw={"autocomplete": "current-password"})
     next = HiddenField()

@@ -716,3 +716,18 @@ def test_where_there_is_no_admin_at_all_others_can_still_be_disabled(cast):
         tx.session.execute(sa.update(Staff).values(is_admin=False))
     set_staff_status(cast.sam.key, AccountStatus.DISABLED, by=COMMAND)
     assert who_sees(cast, cast.send(cast.sophie, "Appointment")) == {"fay"}
+
+
+def test_a_message_that_only_its_own_author_could_receive_waits_for_somebody_else(cast):
+    twin = cast.staff("twin", own_patient=cast.sophie.id)
+    cast.change("IT Manager", staff=[twin])
+    key = cast.send(cast.sophie, to="IT Manager")
+    assert cast.thread(key).unrouted_since is not None
+    assert told(key) == [] and told(key, Occasion.UNROUTED) == [cast.ada.id]
+    other = cast.send(cast.jihae, to="IT Manager")
+    assert cast.thread(other).unrouted_since is None and told(other) == [twin.id]
+    cast.change("Clinicians", staff=[cast.nina])
+    assert cast.thread(key).unrouted_since is not None, "waking it for its own author alone would lose it"
+    cast.change("IT Manager", staff=[twin, cast.ivan])
+    assert cast.thread(key).unrouted_since is None
+    assert told(key) == [cast.ivan.id] and cast.sees(cast.ivan, key) and not cast.sees(twin, key)
