@@ -56,10 +56,10 @@ class _Said:
 
 def _said() -> _Said:
     try:
-        return g.said  # type: ignore[no-any-return]
+        return g.said
     except AttributeError:
         g.said = _Said()
-        return g.said  # type: ignore[no-any-return]
+        return g.said
 
 
 def gettext(text: str, **variables: Any) -> str:
