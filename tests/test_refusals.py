@@ -151,3 +151,13 @@ def test_an_error_of_ours_shows_no_trace_and_keeps_the_words(cast, monkeypatch):
 def test_htmx_is_sent_to_the_log_in_page(cast):
     answer = cast.anonymous.get("/messages", htmx=True)
     assert (answer.status_code, answer.headers["HX-Redirect"]) == (401, "/login")
+
+
+def test_a_send_takes_a_fixed_number_of_statements(cast, statements):
+    cast.send(cast.jihae)  # the first one of all makes the audience itself
+    token, form = cast.sophie.token(), message(cast)
+    with statements() as found:
+        assert cast.sophie.post("/messages/new", form, token=token).status_code == 303
+    writes = [s for s in found if s.startswith(("INSERT", "UPDATE", "DELETE", "NOTIFY"))]
+    is_sqlite = db.session.get_bind().dialect.name == "sqlite"
+    assert (len(found) - len(writes), len(writes)) == ((9, 9) if is_sqlite else (10, 10)), found
