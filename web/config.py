@@ -83,6 +83,8 @@ def refuse_demo_database() -> None:
         return
     finally:
         db.session.remove()
+        for engine in db.engines.values():
+            engine.dispose()  # nobody serves yet: connections are opened when they are needed
     if is_demo:
         raise Unsafe("This database holds the demo practice: name another one by DATABASE_URL, or set PORTAL_MODE=demo.")
 
