@@ -129,7 +129,7 @@ MUTANTS: list[Mutant] = [
         # whom waking reaches
         ("        _reaches_somebody([*has, *(c.id for c in named)]),\n", "", OWN_ALONE),
         ("another = sa.or_(Staff.own_patient_id.is_(None), ", "another = sa.or_(", WAKES),
-        (", Staff.own_patient_id != Thread.patient_id)\n    mine", ")\n    mine", OWN_ALONE),
+        (", Staff.own_patient_id != Thread.patient_id)\n    mine", ")\n    mine", "test_somebody_with_a_patient_account_wakes_what_others_wrote"),
         ("mine = ELIGIBLE.c.communicator_id.in_(communicators)", "mine = sa.true()", OWN_ALONE),
         ("where(mine, Staff.id == ELIGIBLE.c.staff_id, another)", "where(mine, another)", OWN_ALONE),
         ("where(mine, Staff.id == ELIGIBLE.c.staff_id, another)", "where(mine, Staff.id == ELIGIBLE.c.staff_id)", OWN_ALONE),

@@ -731,3 +731,11 @@ def test_a_message_that_only_its_own_author_could_receive_waits_for_somebody_els
     cast.change("IT Manager", staff=[twin, cast.ivan])
     assert cast.thread(key).unrouted_since is None
     assert told(key) == [cast.ivan.id] and cast.sees(cast.ivan, key) and not cast.sees(twin, key)
+
+
+def test_somebody_with_a_patient_account_wakes_what_others_wrote(cast):
+    twin = cast.staff("twin", own_patient=cast.sophie.id)
+    cast.change("Scheduler", staff=[])
+    key = cast.send(cast.jihae, "Appointment")
+    cast.change("Scheduler", staff=[twin])
+    assert cast.thread(key).unrouted_since is None and cast.sees(twin, key)
