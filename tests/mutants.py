@@ -89,6 +89,7 @@ START = "test_staff_begin_a_thread_with_an_active_patient_who_is_not_themselves"
 LISTS = "test_lists_leave_out_what_is_closed_deleted_or_was_never_written"
 PLACE = "test_a_place_in_a_list_is_a_row_of_ones_own"
 OWN_UNREAD = "test_the_number_of_my_own_unread_threads_counts_mine_in_my_box_alone"
+WAKES_OTHERS = "test_somebody_with_a_patient_account_wakes_what_others_wrote"
 OWN_ALONE = "test_a_message_that_only_its_own_author_could_receive_waits_for_somebody_else"
 STAYS_WITH = "test_a_reply_stays_with_whom_has_the_thread_while_one_of_them_can_receive"
 COPIED = "test_a_form_that_could_not_be_opened_again_is_shown_to_copy_instead"
@@ -129,7 +130,7 @@ MUTANTS: list[Mutant] = [
         # whom waking reaches
         ("        _reaches_somebody([*has, *(c.id for c in named)]),\n", "", OWN_ALONE),
         ("another = sa.or_(Staff.own_patient_id.is_(None), ", "another = sa.or_(", WAKES),
-        (", Staff.own_patient_id != Thread.patient_id)\n    mine", ")\n    mine", "test_somebody_with_a_patient_account_wakes_what_others_wrote"),
+        (", Staff.own_patient_id != Thread.patient_id)\n    mine", ")\n    mine", WAKES_OTHERS),
         ("mine = ELIGIBLE.c.communicator_id.in_(communicators)", "mine = sa.true()", OWN_ALONE),
         ("where(mine, Staff.id == ELIGIBLE.c.staff_id, another)", "where(mine, another)", OWN_ALONE),
         ("where(mine, Staff.id == ELIGIBLE.c.staff_id, another)", "where(mine, Staff.id == ELIGIBLE.c.staff_id)", OWN_ALONE),
