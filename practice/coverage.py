@@ -56,7 +56,12 @@ def save_communicator(
     with transaction(by=by, did="save_communicator" if key else "add_communicator", about=key or "") as tx:
         _admin_only(tx)
         routing.hold_routing_still(tx.session, to_change_it=True)
-        communicator = _load(tx.session, key) if key else Communicator(key=new_key(), help=help)
+        communicator = _load(tx.session, key) if key else Communicator(key=form_key or new_key(), help=help)
+        made = _made_by(tx.session, form_key) if form_key and not key else None
+        if made:  # the same form again: saved once, and other words under its key are not taken for it
+            if (made.type, made.title_key) == (kind, title_key(title)):
+                return made.key
+            raise Invalid("title", "This form was saved before, with another title or type. Open a new one.")
         if key and communicator.version != version:
             raise Stale("saved by somebody else")
         if key and communicator.type != kind and has_threads(tx.session, communicator.id):
@@ -77,6 +82,11 @@ def save_communicator(
             delete_draft(tx.session, by.person, form_key)
         routing.wake(tx)
         return communicator.key
+
+
+def _made_by(session: Session, form_key: str) -> Communicator | None:
+    """The communicator that this form made: a form's key becomes the key of what it creates."""
+    return session.scalar(sa.select(Communicator).where(Communicator.key == form_key))
 
 
 def _set_staff(tx: Transaction, communicator: Communicator, keys: list[str], *, is_new: bool) -> None:

@@ -110,3 +110,11 @@ def test_no_words_of_anybody_reach_the_log(cast, caplog):
         db.session.execute(sa.text("SELECT :words FROM nowhere"), {"words": WORDS})
     db.session.rollback()
     assert WORDS not in str(failed.value)
+
+
+def test_the_same_form_makes_one_communicator(cast):
+    form = {"type": "Others", "title": "Billing", "staff": cast.dan.key, "is_in_use": "y", "action": "save", "key": new_key()}
+    answers = [cast.ada.post("/admin/communicators", form) for _ in range(3)]
+    assert [a.status_code for a in answers] == [303] * 3 and len({a.location for a in answers}) == 1
+    assert cast.ada.post("/admin/communicators", form | {"title": "Another"}).status_code == 422
+    assert db.session.scalar(sa.text("SELECT count(*) FROM communicator")) == 6

@@ -384,7 +384,7 @@ def test_a_communicator_deleted_meanwhile_leaves_what_was_typed(cast: Cast, htmx
 
 def test_the_same_new_form_twice_makes_one_communicator(cast: Cast) -> None:
     assert cast.ada.post(URL, new(cast.dan)).status_code == 303
-    assert cast.ada.post(URL, new(cast.dan)).status_code == 422
+    assert cast.ada.post(URL, new(cast.dan)).status_code == 303
     assert db.session.scalar(sa.select(sa.func.count()).where(Communicator.title == "Billing")) == 1
 
 
