@@ -276,3 +276,8 @@ def test_a_form_after_the_log_out_is_not_kept(cast):
     cast.sophie.cookies = stolen
     assert cast.sophie.post("/messages/new", written(cast), token=token).status_code == 401
     assert drafts() == 0
+
+
+def test_the_form_of_nobody_is_answered_with_the_log_in(cast):
+    assert cast.anonymous.post("/messages/new", written(cast)).status_code == 401
+    assert drafts() == 0

@@ -153,8 +153,7 @@ NEVER_KEPT = ("csrf_token", "password")
 
 def keep_form(expired: Visitor) -> bool:
     """Saves a form that came after the session's end as that person's draft. True when there was something to keep."""
-
-    if request.endpoint is None or request.endpoint.startswith("login."):
+    if request.endpoint is None:
         return False
     if not is_allowed(who_may(current_app, request.endpoint), expired):
         return False

@@ -739,3 +739,21 @@ def test_somebody_with_a_patient_account_wakes_what_others_wrote(cast):
     key = cast.send(cast.jihae, "Appointment")
     cast.change("Scheduler", staff=[twin])
     assert cast.thread(key).unrouted_since is None and cast.sees(twin, key)
+
+
+def test_a_communicator_without_anybody_gets_no_delivery(cast):
+    cast.communicate(RequestType.APPOINTMENT, "Empty desk")
+    cast.send(cast.sophie, "Appointment")
+    db.session.close()
+    assert list(db.session.scalars(sa.select(Delivery.title))) == ["Scheduler"]
+
+
+def test_waking_asks_nothing_of_threads_that_do_not_wait(cast, statements):
+    counts = []
+    for _ in range(2):
+        with statements() as found, transaction(by=COMMAND, did="test") as tx:
+            routing.wake(tx)
+        counts.append(len(found))
+        for kind in ("Appointment", "Result", "Others", "Amendment"):
+            cast.send(cast.sophie, kind)
+    assert counts[0] == counts[1]
