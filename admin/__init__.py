@@ -1,6 +1,9 @@
 """The admin side: who is in charge of what, and what waits for nobody. Envelopes of threads, never their words."""
 
-from flask import Blueprint, g
+from typing import Any
+
+from flask import Blueprint, current_app, g
+from flask_babel import lazy_gettext as _l
 
 from practice.threads import unrouted_count
 from web.gate import ADMIN, guard
@@ -9,12 +12,30 @@ blueprint = Blueprint("admin", __name__, url_prefix="/admin")
 guard(blueprint, ADMIN)
 
 
+MENU = (
+    ("admin.communicators", "diagram-3", _l("Message Communicator")),
+    ("admin.coverage", "shield-check", _l("Coverage")),
+    ("admin.absences", "person-check", _l("Absences")),
+    ("admin.unrouted", "inboxes", _l("Unrouted")),
+    ("admin.overdue", "hourglass-split", _l("Overdue")),
+    ("admin.removed", "trash", _l("Removed")),
+    ("admin.staff", "people", _l("Staff")),
+    ("admin.patients", "person", _l("Patients")),
+    ("admin.lists", "building", _l("Facilities")),
+    ("admin.practice", "pencil", _l("Practice")),
+    ("admin.menu", "sliders", _l("Menu Settings")),
+    ("admin.audit", "journal-text", _l("Audit")),
+)
+"""Endpoint, icon and label of each page of the side."""
+
+
 @blueprint.context_processor
-def side_menu() -> dict[str, int]:
-    """The number beside *Unrouted*, read once for each page."""
+def side_menu() -> dict[str, Any]:
+    """The pages, and the number beside *Unrouted*, read once for each page."""
     if "unrouted_count" not in g:
         g.unrouted_count = unrouted_count()
-    return {"unrouted_count": g.unrouted_count}
+    menu = [entry for entry in MENU if entry[0] in current_app.view_functions]
+    return {"menu": menu, "counts": {"admin.unrouted": g.unrouted_count}}
 
 
 from admin import communicators, unrouted  # noqa: E402, F401

@@ -25,7 +25,11 @@ COLUMNS = [column for column in Audit.__table__.columns if column.name != "id"]
 
 
 def chain(previous: str, row: dict[str, Any]) -> str:
-    """The hash of the row (its columns by name, without the id) after the hash before it."""
+    """The hash of the row (its columns by name, without the id) after the hash before it.
+
+    The address came with a later release: rows without one hash as they did before.
+    """
+    row = {name: value for name, value in row.items() if name != "address" or value is not None}
     text = json.dumps(row, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(f"{previous}\n{text}".encode()).hexdigest()
 

@@ -18,7 +18,7 @@ from practice.drafts import delete_draft
 from practice.errors import Invalid, NotAllowed, NotVisible, SentBefore, Stale, TooMany
 from practice.outbox import Occasion, tell
 from practice.people import AccountStatus, Person, Staff, active_admins
-from practice.settings import Practice, RequestType, the_practice
+from practice.settings import Practice, RequestType, promise_days, the_practice
 from practice.threads import (
     Event,
     Message,
@@ -395,7 +395,8 @@ def promised_by(practice: Practice, kind: RequestType, at: datetime) -> datetime
     """By when (naive UTC) the practice answers, or decides on an amendment, what is sent at `at` (naive UTC)."""
     if kind == RequestType.AMENDMENT:
         return end_of_day((at + timedelta(days=practice.amendment_days)).date(), practice.time_zone)
-    return due_at(at, business_days=practice.promise_days, zone=practice.time_zone, country=practice.country)
+    days = promise_days(practice, kind)
+    return due_at(at, business_days=days, zone=practice.time_zone, country=practice.country)
 
 
 def _receive(tx: Transaction, thread: Thread, *, up_to: int) -> None:

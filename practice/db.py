@@ -51,9 +51,11 @@ def new_key() -> str:
     return secrets.token_urlsafe(16)
 
 
-def choice(kind: type[StrEnum]) -> sa.Enum:
-    """A column type for one word of a fixed list, checked by the database too."""
-    return sa.Enum(kind, native_enum=False, length=24, create_constraint=True, values_callable=lambda e: [m.value for m in e])
+def choice(kind: type[StrEnum], *, is_checked: bool = True) -> sa.Enum:
+    """A column type for one word of a fixed list, checked by the database too unless the list still grows."""
+    return sa.Enum(
+        kind, native_enum=False, length=24, create_constraint=is_checked, values_callable=lambda e: [m.value for m in e]
+    )
 
 
 # ---- The clock -----------------------------------------------------------------------------------
@@ -86,6 +88,7 @@ class Actor:
     person: int | None
     name: str = ""
     session: int | None = None
+    address: str | None = None  # of the network, where there is one
 
 
 SYSTEM = Actor(None, "system")
@@ -107,10 +110,12 @@ class Audit(Model):
     about: Mapped[str] = mapped_column(sa.String(80))
     patient_id: Mapped[int | None]
     details: Mapped[str] = mapped_column(sa.Text)
+    address: Mapped[str | None] = mapped_column(sa.String(45))  # from where; NULL for commands, the system and older rows
     __table_args__ = (
         sa.Index(None, "actor_id", "id"),
         sa.Index(None, "patient_id", "id"),
         sa.Index(None, "did", "id"),
+        sa.Index(None, "about", "id"),
     )
 
 
@@ -155,6 +160,12 @@ class Transaction:
         """The same for the number of threads in the box."""
         return self.commit.in_box
 
+    def note_change(self, before: dict[str, Any], after: dict[str, Any]) -> None:
+        """Puts the values that differ, by field name, into the audit row: `before` and `after`. Equal ones are left out."""
+        changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+        for side, values in (("before", before), ("after", after)):
+            self.details[side] = self.details.get(side, {}) | {name: values[name] for name in changed if name in values}
+
     def audit_row(self) -> dict[str, Any]:
         return {
             "at": now(),
@@ -165,7 +176,8 @@ class Transaction:
             "did": self.did,
             "about": self.about,
             "patient_id": self.patient,
-            "details": json.dumps(self.details, ensure_ascii=False, sort_keys=True) if self.details else "",
+            "details": json.dumps(self.details, ensure_ascii=False, sort_keys=True, default=str) if self.details else "",
+            "address": self.by.address,
         }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from practice import audit, outbox, routing, sessions
+from practice import absences, audit, imports, links, outbox, patients, routing, sessions, trays  # noqa: F401
 from practice.db import SYSTEM, WRITE, Model, Transaction, changed, db, now, transaction
 
 

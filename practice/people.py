@@ -72,7 +72,12 @@ class Staff(Model):
     __tablename__ = "staff"
     id: Mapped[int] = mapped_column(sa.ForeignKey("person.id"), primary_key=True)
     login: Mapped[str] = mapped_column(sa.String(60), unique=True)
+    # What the practice calls them, as its short lists say it (settings.StaffTerm); shown and searched, never a permission.
     level: Mapped[str] = mapped_column(sa.String(60))
+    group: Mapped[str] = mapped_column("staff_group", sa.String(60), server_default="")
+    specialty: Mapped[str] = mapped_column(sa.String(60), server_default="")
+    institution: Mapped[str] = mapped_column(sa.String(60), server_default="")
+    department: Mapped[str] = mapped_column(sa.String(60), server_default="")
     is_admin: Mapped[bool]
     own_patient_id: Mapped[int | None] = mapped_column(sa.ForeignKey("patient.id"))  # the same human's patient account
     last_logon_at: Mapped[datetime | None]

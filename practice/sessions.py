@@ -45,6 +45,7 @@ class Visitor:
     """Who is asking, as read once for each request. Satisfies Flask-Login."""
 
     session_id: int
+    address: str | None
     person_id: int
     kind: Kind
     is_admin: bool
@@ -67,7 +68,7 @@ class Visitor:
 
     @property
     def actor(self) -> Actor:
-        return Actor(self.person_id, self.name, self.session_id)
+        return Actor(self.person_id, self.name, self.session_id, self.address)
 
     @property
     def session_ends_at(self) -> datetime:
@@ -108,7 +109,7 @@ _VISITOR = (
 )
 
 
-def visitor_with(key: str) -> tuple[Visitor, Any] | None:
+def visitor_with(key: str, *, address: str | None = None) -> tuple[Visitor, Any] | None:
     """Whose session `key` opens, and a row with the practice's columns. None: nobody's, or ended by log-out or by force.
 
     A session past its idle or absolute end comes back as `is_expired`: it may leave a draft and nothing else.
@@ -122,6 +123,7 @@ def visitor_with(key: str) -> tuple[Visitor, Any] | None:
         return None
     visitor = Visitor(
         session_id=row.session_id,
+        address=address,
         person_id=row.person_id,
         kind=row.kind,
         is_admin=bool(row.is_admin),

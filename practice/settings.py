@@ -1,11 +1,15 @@
 """The practice's own settings (one row), its facilities and the physicians that refer to it."""
 
+from datetime import date
 from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from practice.db import Model, db
+from practice.db import Model, choice, db
+
+OPENING = "[" + ", ".join(['["08:00", "18:00"]'] * 5 + ["null"] * 2) + "]"
 
 
 class RequestType(StrEnum):
@@ -15,6 +19,18 @@ class RequestType(StrEnum):
     RESULT = "Result"
     OTHERS = "Others"
     AMENDMENT = "Amendment"
+
+
+class MenuItem(StrEnum):
+    """What an admin can switch off for patients (Menu Settings), beside the Meaningful Use mode."""
+
+    ACCOUNT_INFO = "account_info"
+    MY_APPOINTMENTS = "my_appointments"
+    REQUEST_APPOINTMENT = "request_appointment"
+    MY_RESULTS = "my_results"
+    REQUEST_RESULT = "request_result"
+    MESSAGE = "message"
+    MY_INFO = "my_info"
 
 
 class Practice(Model):
@@ -29,12 +45,60 @@ class Practice(Model):
     emergency_number: Mapped[str] = mapped_column(sa.String(20))
     time_zone: Mapped[str] = mapped_column(sa.String(60))
     country: Mapped[str] = mapped_column(sa.String(2))  # ISO 3166, for public holidays
-    promise_days: Mapped[int]  # business days until an answer
+    region: Mapped[str] = mapped_column(sa.String(12), server_default="")  # the library's subdivision of the country
+    promise_appointment: Mapped[int] = mapped_column(server_default="3")  # business days until an answer
+    promise_result: Mapped[int] = mapped_column(server_default="3")
+    promise_others: Mapped[int] = mapped_column(server_default="3")
     amendment_days: Mapped[int]  # calendar days until a decision, 45 CFR 164.526
     meaningful_use: Mapped[bool]
     shows_staff_names: Mapped[bool]
     asks_physician: Mapped[bool]  # Referring physician is required
     is_demo: Mapped[bool]
+    opening: Mapped[str] = mapped_column(sa.Text, server_default=OPENING)  # JSON: for each weekday from Monday [from, to] or null
+    claim_hours: Mapped[int] = mapped_column(server_default="4")  # business hours a claim holds
+    emergency_text: Mapped[str] = mapped_column(sa.String(1000), server_default="")  # said beside the emergency number
+    menu_off: Mapped[str] = mapped_column(sa.String(200), server_default="")  # the MenuItems switched off, "a,b"
+    logo_key: Mapped[str] = mapped_column(sa.String(22), server_default="")  # "": no logo; a new one for each logo
+    version: Mapped[int] = mapped_column(sa.Integer, server_default="1")
+    __mapper_args__ = {"version_id_col": version}
+
+
+class Logo(Model):
+    """The practice's picture; apart from its settings, which every page reads. At most one row, of id 1."""
+
+    __tablename__ = "logo"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    media_type: Mapped[str] = mapped_column(sa.String(20))
+    content: Mapped[bytes] = mapped_column(sa.LargeBinary)
+
+
+class Holiday(Model):
+    """A day on which the practice differs from its public holidays: closed on a day that is none, or open on one that is."""
+
+    __tablename__ = "holiday"
+    day: Mapped[date] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(120))
+    is_closed: Mapped[bool]
+
+
+class TermKind(StrEnum):
+    LEVEL = "level"
+    GROUP = "group"
+    SPECIALTY = "specialty"
+    INSTITUTION = "institution"
+    DEPARTMENT = "department"
+
+
+class StaffTerm(Model):
+    """A word of one of the short lists by which the practice calls its people. Staff keep the word itself."""
+
+    __tablename__ = "staff_term"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(sa.String(22), unique=True)
+    kind: Mapped[TermKind] = mapped_column(choice(TermKind))
+    name: Mapped[str] = mapped_column(sa.String(60))
+    is_in_use: Mapped[bool] = mapped_column(server_default=sa.true())
+    __table_args__ = (sa.UniqueConstraint("kind", "name"),)
 
 
 class Facility(Model):
@@ -43,6 +107,7 @@ class Facility(Model):
     key: Mapped[str] = mapped_column(sa.String(22), unique=True)
     name: Mapped[str] = mapped_column(sa.String(120), unique=True)
     address: Mapped[str] = mapped_column(sa.String(200))
+    is_in_use: Mapped[bool] = mapped_column(server_default=sa.true())  # offered to patients; old requests keep it
 
 
 class ReferringPhysician(Model):
@@ -50,6 +115,7 @@ class ReferringPhysician(Model):
     id: Mapped[int] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(sa.String(22), unique=True)
     name: Mapped[str] = mapped_column(sa.String(120), unique=True)
+    is_in_use: Mapped[bool] = mapped_column(server_default=sa.true())
 
 
 def the_practice(session: sa.orm.Session | None = None) -> Practice:
@@ -67,18 +133,40 @@ def new_practice() -> Practice:
         emergency_number="911",
         time_zone="America/New_York",
         country="US",
-        promise_days=3,
         amendment_days=60,
         meaningful_use=False,
         shows_staff_names=False,
         asks_physician=False,
         is_demo=False,
+        region="",
+        promise_appointment=3,
+        promise_result=3,
+        promise_others=3,
+        opening=OPENING,
+        claim_hours=4,
+        emergency_text="",
+        menu_off="",
+        logo_key="",
     )
 
 
+def promise_days(practice: Any, kind: RequestType) -> int:
+    """Business days until an answer to a request of this type. `practice`: the row, or one with its columns."""
+    days = {RequestType.APPOINTMENT: practice.promise_appointment, RequestType.RESULT: practice.promise_result}
+    return int(days.get(kind, practice.promise_others))
+
+
+def is_on(practice: Any, item: MenuItem) -> bool:
+    """Whether patients have this part of the portal. `practice`: the row, or one with its columns."""
+    return item not in practice.menu_off.split(",") and (item != MenuItem.MY_INFO or bool(practice.meaningful_use))
+
+
 def facilities() -> list[Facility]:
-    return list(db.session.scalars(sa.select(Facility).order_by(Facility.name)))
+    """Those in use, by name: what a patient can choose."""
+    return list(db.session.scalars(sa.select(Facility).where(Facility.is_in_use).order_by(Facility.name)))
 
 
 def physicians() -> list[ReferringPhysician]:
-    return list(db.session.scalars(sa.select(ReferringPhysician).order_by(ReferringPhysician.name)))
+    """Those in use, by name: what a patient can choose."""
+    in_use = sa.select(ReferringPhysician).where(ReferringPhysician.is_in_use)
+    return list(db.session.scalars(in_use.order_by(ReferringPhysician.name)))

@@ -33,7 +33,11 @@ class Event(StrEnum):
     CLOSED = "closed"
     REMOVED = "removed"
     RESTORED = "restored"
-    HANDED = "handed"
+    HANDED = "handed"  # to other communicators, which alone have it now
+    CLAIMED = "claimed"
+    RELEASED = "released"
+    OPENED = "opened"  # by an admin not in charge, with a reason
+    MOVED = "moved"  # to another account of the same patient, or back
 
 
 class Verb(StrEnum):
@@ -62,6 +66,10 @@ def _partial(name: str, *columns: str, where: str) -> sa.Index:
     return sa.Index(name, *columns, sqlite_where=sa.text(f"{where} = 1"), postgresql_where=sa.text(where))
 
 
+def _where(name: str, *columns: str, where: str) -> sa.Index:
+    return sa.Index(name, *columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
+
+
 NOT_COUNTED: tuple[int | None, bool, bool] = (None, False, False)  # audience, is unread, is in box
 
 
@@ -86,6 +94,8 @@ class Thread(Model):
     is_in_box: Mapped[bool]
     waiting_since: Mapped[datetime | None]
     due_at: Mapped[datetime | None]
+    claimed_by_id: Mapped[int | None] = mapped_column(sa.ForeignKey("person.id"))  # who handles it, while claimed_until lasts
+    claimed_until: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
     removed_at: Mapped[datetime | None]
     hidden_by_patient_at: Mapped[datetime | None]
@@ -97,13 +107,10 @@ class Thread(Model):
         _partial("ix_thread_in_box", "audience_id", "last_patient_message_at", "id", where="is_in_box"),
         _partial("ix_thread_unread", "audience_id", "last_patient_message_at", "id", where="is_unread"),
         _partial("ix_thread_in_box_of_patient", "patient_id", "last_patient_message_at", "id", where="is_in_box"),
-        sa.Index(
-            "ix_thread_unrouted",
-            "unrouted_since",
-            "id",
-            sqlite_where=sa.text("unrouted_since IS NOT NULL"),
-            postgresql_where=sa.text("unrouted_since IS NOT NULL"),
-        ),
+        _where("ix_thread_unrouted", "unrouted_since", "id", where="unrouted_since IS NOT NULL"),
+        _where("ix_thread_claimed", "claimed_by_id", "id", where="claimed_by_id IS NOT NULL"),
+        _where("ix_thread_due", "due_at", "id", where="due_at IS NOT NULL"),
+        _where("ix_thread_removed", "removed_at", "id", where="removed_at IS NOT NULL"),
         sa.Index("ix_thread_answered_for_patient", "patient_id", "last_staff_message_at", "id"),
         sa.Index("ix_thread_sent_by_patient", "patient_id", "last_patient_message_at", "id"),
         sa.Index("ix_thread_sent_by_staff", "audience_id", "last_staff_message_at", "id"),
@@ -156,7 +163,7 @@ class History(Model):
     thread_id: Mapped[int] = mapped_column(sa.ForeignKey("thread.id"))
     at: Mapped[datetime]
     by_id: Mapped[int | None] = mapped_column(sa.ForeignKey("person.id"))
-    did: Mapped[Event] = mapped_column(choice(Event))
+    did: Mapped[Event] = mapped_column(choice(Event, is_checked=False))
     up_to_id: Mapped[int | None]  # the last message the event speaks of
     words: Mapped[str] = mapped_column(sa.String(1000))
     __table_args__ = (sa.Index(None, "thread_id", "id"),)

@@ -20,7 +20,7 @@ def shape(connection: sa.Connection) -> dict[str, object]:
     inspector = sa.inspect(connection)
     found: dict[str, object] = {}
     for table in sorted(set(inspector.get_table_names()) - {"alembic_version"}):
-        columns = [(c["name"], str(c["type"]), c["nullable"]) for c in inspector.get_columns(table)]
+        columns = sorted((c["name"], str(c["type"]), c["nullable"]) for c in inspector.get_columns(table))
         indexes = sorted((i["name"], tuple(i["column_names"]), bool(i["unique"])) for i in inspector.get_indexes(table))
         found[table] = (columns, indexes)
     if connection.dialect.name == "sqlite":

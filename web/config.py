@@ -66,6 +66,7 @@ def read(env: Mapping[str, str]) -> dict[str, Any]:
         "IS_DEMO": is_demo,
         "PORTAL_URL": f"{parts.scheme}://{parts.netloc}",
         "TRUSTED_HOSTS": hosts,
+        "PROXY_ADDRESS": env.get("PROXY_ADDRESS", ""),
         "SECRET_KEY": secret,
         "SECRET_KEY_FALLBACKS": [key for key in (_value(env, "SECRET_KEY_OLD"),) if key],
         **database_settings(database),

@@ -112,7 +112,7 @@ def pass_gate() -> None:
         raise CrossSite
     g.visitor = g.practice = None
     key = session.get("key")
-    if isinstance(key, str) and (found := sessions.visitor_with(key)):
+    if isinstance(key, str) and (found := sessions.visitor_with(key, address=client_address())):
         g.visitor, g.practice = found
     if request.endpoint is None:
         return  # no view will run: 404 or 405
@@ -141,6 +141,14 @@ def is_same_origin() -> bool:
     if origin is not None:
         return urlsplit(origin)[:2] == urlsplit(current_app.config["PORTAL_URL"])[:2]
     return True
+
+
+def client_address() -> str | None:
+    """From where: the peer, or what the configured proxy, and nobody else, says of its client."""
+    peer, said = request.remote_addr, request.headers.get("X-Forwarded-For", "")
+    if peer and peer == current_app.config.get("PROXY_ADDRESS"):
+        peer = said.rpartition(",")[2].strip()
+    return peer[:45] if peer and re.fullmatch(r"[0-9a-fA-F:.]+", peer) else None
 
 
 def is_poll() -> bool:
