@@ -1,6 +1,7 @@
 """Absences: from when to when a member of staff is away, and who stands in for them. One step: a deputy's deputy does not."""
 
-from datetime import datetime
+from datetime import UTC, date, datetime, time
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
@@ -25,3 +26,8 @@ class Absence(Model):
         sa.Index(None, "ends_at"),
     )
     __mapper_args__ = {"version_id_col": version}
+
+
+def start_of_day(day: date, zone: str) -> datetime:
+    """Midnight at which `day` begins in `zone`, as naive UTC."""
+    return datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC).replace(tzinfo=None)

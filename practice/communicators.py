@@ -1,14 +1,18 @@
 """Communicators: who is in charge of which kind of request. The tables and the questions; routing.py decides who receives."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
+from practice.absences import Absence
 from practice.db import Audit, Model, choice, now
-from practice.people import AccountStatus, Person, Staff, fold
+from practice.people import AccountStatus, Person, Staff, fold, full_name
 from practice.sessions import LoginSession
 from practice.settings import RequestType
 
@@ -77,33 +81,163 @@ class AudienceCommunicator(Model):
 
 # ---- The one rule of eligibility -----------------------------------------------------------------
 
-ELIGIBLE = (
-    sa.select(Membership.communicator_id, Membership.staff_id)
+
+@dataclass(frozen=True)
+class Supposed:
+    """What is taken to be so while a question is asked; ids of staff, 0: nobody."""
+
+    disabled: int = 0
+    absent: int = 0
+
+
+_supposed: ContextVar[Supposed] = ContextVar("supposed", default=Supposed())  # noqa: B039
+
+
+@contextmanager
+def supposing(*, disabled: int = 0, absent: int = 0) -> Iterator[None]:
+    """Every question asked inside is answered as if this member of staff were disabled, or absent without a deputy."""
+    token = _supposed.set(Supposed(disabled, absent))
+    try:
+        yield
+    finally:
+        _supposed.reset(token)
+
+
+# Filled in when a statement runs, so that nobody who asks can forget them.
+_AT = sa.bindparam("eligible_at", callable_=now, type_=sa.DateTime)
+_DISABLED = sa.bindparam("supposed_disabled", callable_=lambda: _supposed.get().disabled, type_=sa.Integer)
+_ABSENT = sa.bindparam("supposed_absent", callable_=lambda: _supposed.get().absent, type_=sa.Integer)
+_Away, _Deputy = aliased(Absence, name="away"), aliased(Person, name="deputy")
+
+
+def _is_active(person: Any) -> sa.ColumnElement[bool]:
+    return sa.and_(person.status == AccountStatus.ACTIVE, person.id != _DISABLED)
+
+
+def _lasts(absence: Any) -> sa.ColumnElement[bool]:
+    return sa.and_(absence.starts_at <= _AT, absence.ends_at > _AT)
+
+
+def _is_away(staff: Any) -> sa.ColumnElement[bool]:
+    return sa.or_(staff == _ABSENT, sa.exists().where(_Away.staff_id == staff, _lasts(_Away)))
+
+
+_MEMBERS = (
+    sa.select(
+        Membership.communicator_id, Membership.staff_id, sa.case((_is_away(Membership.staff_id), 0), else_=1).label("is_present")
+    )
     .join(Person, Person.id == Membership.staff_id)
-    .where(Membership.until.is_(None), Person.status == AccountStatus.ACTIVE)
-    .subquery("eligible")
+    .where(Membership.until.is_(None), _is_active(Person))
 )
-"""Pairs (communicator_id, staff_id): who sees, answers and is told of what the communicator has. An active user in charge."""
+_DEPUTIES = (
+    sa.select(Membership.communicator_id, Absence.deputy_id.label("staff_id"), sa.literal(1).label("is_present"))
+    .join(Absence, Absence.staff_id == Membership.staff_id)
+    .join(Person, Person.id == Membership.staff_id)
+    .join(_Deputy, _Deputy.id == Absence.deputy_id)
+    .where(Membership.until.is_(None), _is_active(Person), _lasts(Absence))
+    .where(_is_active(_Deputy), sa.not_(_is_away(Absence.deputy_id)))
+)
+
+
+def eligible(*, communicator: Any = None, staff: Any = None) -> Any:
+    """Rows (communicator_id, staff_id, is_present 1 or 0): who sees, answers and is told of what the communicator has.
+
+    Active users in charge, and the deputies of those absent now; a deputy is one step, active and present. Limited to a
+    communicator or a member of staff, or to those a subselect names; written so that each branch is limited by an index.
+    """
+
+    def limited(branch: Any, person: Any) -> Any:
+        for column, wanted in ((Membership.communicator_id, communicator), (person, staff)):
+            if wanted is not None:
+                branch = branch.where(column.in_(wanted) if isinstance(wanted, sa.SelectBase | list) else column == wanted)
+        return branch
+
+    return sa.union_all(limited(_MEMBERS, Membership.staff_id), limited(_DEPUTIES, Absence.deputy_id))
 
 
 def is_routable() -> sa.ColumnElement[bool]:
     """A condition on Communicator: In Use, and at least one eligible person is there to receive."""
-    return sa.and_(Communicator.is_in_use, sa.exists().where(ELIGIBLE.c.communicator_id == Communicator.id))
+    here = Membership.communicator_id == Communicator.id
+    members = _MEMBERS.where(here, sa.not_(_is_away(Membership.staff_id)))
+    return sa.and_(
+        Communicator.is_in_use, sa.or_(*(some.correlate(Communicator).exists() for some in (members, _DEPUTIES.where(here))))
+    )
 
 
-def serves(facility: int) -> sa.ColumnElement[bool]:
-    """A condition on Communicator: it serves this facility, by name or because it serves all."""
-    served = sa.select(CommunicatorFacility.facility_id).where(CommunicatorFacility.communicator_id == Communicator.id)
-    return sa.or_(sa.literal(facility).in_(served), ~served.exists())
+def standing_for(session: Session, members: Iterable[int]) -> dict[int, bool]:
+    """Who would be eligible by these members of staff being in charge, and whether present: themselves, or their deputies."""
+    ids = list(members)
+    selves = sa.select(Person.id, sa.case((_is_away(Person.id), 0), else_=1)).where(Person.id.in_(ids), _is_active(Person))
+    deputies = (
+        sa.select(Absence.deputy_id, sa.literal(1))
+        .join(Person, Person.id == Absence.staff_id)
+        .join(_Deputy, _Deputy.id == Absence.deputy_id)
+        .where(Absence.staff_id.in_(ids), _is_active(Person), _lasts(Absence), _is_active(_Deputy))
+        .where(sa.not_(_is_away(Absence.deputy_id)))
+    )
+    found: dict[int, bool] = {}
+    for staff, is_present in session.execute(sa.union_all(selves, deputies)):
+        found[staff] = found.get(staff, False) or bool(is_present)
+    return found
 
 
-def routable_of(session: Session, kind: RequestType) -> list[Communicator]:
-    """The communicators of a type that can receive now, by title."""
-    return list(session.scalars(_ROUTABLE, {"kind": kind}))
+def instead_of(session: Session, staff: int) -> dict[int, list[str]]:
+    """For whom this member of staff stands in now: names by the id of the communicator."""
+    deputising = _DEPUTIES.where(Absence.deputy_id == staff).with_only_columns(
+        Membership.communicator_id, Person.last_name, Person.first_name
+    )
+    found: dict[int, list[str]] = {}
+    for communicator, last, first in session.execute(deputising.order_by(Person.name_key)):
+        found.setdefault(communicator, []).append(full_name(last, first))
+    return found
+
+
+@dataclass(frozen=True)
+class Routable:
+    """A communicator that can receive now; `facilities` (ids) that it serves, none: all."""
+
+    id: int
+    key: str
+    type: RequestType
+    title: str
+    help: str
+    facilities: frozenset[int]
+
+    def serves(self, facility: int | None) -> bool:
+        return facility is None or not self.facilities or facility in self.facilities
+
+
+def routable_of(session: Session, kind: RequestType) -> list[Routable]:
+    """The communicators of a type that can receive now, by title. One statement."""
+    return _routable(session, _ROUTABLE.where(Communicator.type == sa.bindparam("kind")), {"kind": kind})
+
+
+def all_routable(session: Session) -> list[Routable]:
+    """Every communicator that can receive now, by type and title. One statement."""
+    return _routable(session, _ROUTABLE, {})
+
+
+def _routable(session: Session, statement: Any, values: dict[str, Any]) -> list[Routable]:
+    found: dict[int, tuple[Any, set[int]]] = {}
+    for row in session.connection().execute(statement, values):
+        served = found.setdefault(row.id, (row, set()))[1]
+        if row.facility_id is not None:
+            served.add(row.facility_id)
+    return [Routable(r.id, r.key, r.type, r.title, r.help, frozenset(served)) for r, served in found.values()]
 
 
 _ROUTABLE = (
-    sa.select(Communicator).where(Communicator.type == sa.bindparam("kind"), is_routable()).order_by(Communicator.title_key)
+    sa.select(
+        Communicator.id,
+        Communicator.key,
+        Communicator.type,
+        Communicator.title,
+        Communicator.help,
+        CommunicatorFacility.facility_id,
+    )
+    .outerjoin(CommunicatorFacility, CommunicatorFacility.communicator_id == Communicator.id)
+    .where(is_routable())
+    .order_by(Communicator.type, Communicator.title_key, Communicator.id)
 )
 
 
@@ -119,6 +253,7 @@ class Mine:
     title: str
     type: RequestType
     is_in_use: bool
+    instead_of: tuple[str, ...] = ()  # names of those absent now for whom this person stands in
 
 
 @dataclass(frozen=True)
@@ -155,7 +290,7 @@ class Box:
         return [m for m in self.mine if m.id in has]
 
 
-_mine = sa.select(ELIGIBLE.c.communicator_id).where(ELIGIBLE.c.staff_id == sa.bindparam("staff"))
+_mine = sa.select(eligible(staff=sa.bindparam("staff")).subquery().c.communicator_id)
 _my_audiences = sa.select(AudienceCommunicator.audience_id).where(AudienceCommunicator.communicator_id.in_(_mine))
 _BOX = (
     sa.select(
@@ -165,6 +300,13 @@ _BOX = (
         Communicator.type,
         Communicator.is_in_use,
         Communicator.id.in_(_mine).label("is_mine"),
+        sa.exists()
+        .where(
+            Membership.communicator_id == Communicator.id,
+            Membership.staff_id == sa.bindparam("staff"),
+            Membership.until.is_(None),
+        )
+        .label("is_member"),
         Audience.id.label("audience_id"),
         Audience.unread,
         Audience.in_box,
@@ -184,9 +326,11 @@ def box_of(session: Session, staff: int, own_patient: int | None) -> Box:
     mine: dict[int, Mine] = {}
     shared: dict[int, tuple[RequestType, list[str], list[int], int, int]] = {}
     rows = session.connection().execute(_BOX, {"staff": staff})  # columns only: the session would cost more than the query
-    for number, key, title, kind, is_in_use, is_mine, audience, unread, in_box in rows:
+    is_deputy = False
+    for number, key, title, kind, is_in_use, is_mine, is_member, audience, unread, in_box in rows:
         if is_mine:
             mine[number] = Mine(number, key, title, kind, is_in_use)
+            is_deputy = is_deputy or not is_member
         if audience is not None:
             _, titles, communicators, _, _ = shared.setdefault(audience, (kind, [], [], unread, in_box))
             titles.append(title)
@@ -195,6 +339,9 @@ def box_of(session: Session, staff: int, own_patient: int | None) -> Box:
         Shared(audience, kind, tuple(titles), frozenset(communicators), unread, in_box)
         for audience, (kind, titles, communicators, unread, in_box) in shared.items()
     )
+    if is_deputy:
+        whom = instead_of(session, staff)
+        mine = {number: replace(m, instead_of=tuple(whom.get(number, ()))) for number, m in mine.items()}
     return Box(staff, own_patient or 0, tuple(mine.values()), audiences)
 
 
@@ -317,8 +464,3 @@ def titles_of_audiences(session: Session, audiences: list[int]) -> dict[int, lis
     for audience, title in rows:
         found[audience].append(title)
     return found
-
-
-def all_routable(session: Session) -> list[Communicator]:
-    """Every communicator that can receive now, by type and title."""
-    return list(session.scalars(sa.select(Communicator).where(is_routable()).order_by(Communicator.type, Communicator.title_key)))

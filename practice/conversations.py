@@ -3,6 +3,7 @@
 import hashlib
 import json
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,23 +12,26 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from practice import routing
-from practice.calendar import due_at, end_of_day
-from practice.communicators import Box, Communicator, box_of
-from practice.db import Actor, Transaction, again_if_doubled, db, new_key, now, transaction
+from practice.calendar import business_hours_later, due_at, end_of_day, local_day
+from practice.communicators import AudienceCommunicator, Box, box_of, eligible
+from practice.db import Actor, Transaction, again_if_doubled, changed, db, new_key, now, transaction
 from practice.drafts import delete_draft
 from practice.errors import Invalid, NotAllowed, NotVisible, SentBefore, Stale, TooMany
 from practice.outbox import Occasion, tell
-from practice.people import AccountStatus, Person, Staff, active_admins
-from practice.settings import Practice, RequestType, promise_days, the_practice
+from practice.people import AccountStatus, Person, Staff, must_be_admin
+from practice.settings import Practice, RequestType, calendar_of, promise_days, the_practice
 from practice.threads import (
     Event,
+    History,
     Message,
     Thread,
     ThreadState,
     Verb,
+    can_claim,
     can_close,
     can_receive,
     can_remove,
+    is_claimed,
     last_message_id,
     mark,
     move,
@@ -212,7 +216,7 @@ def start(patient_key: str, *, communicator: str, title: str, body: str, form_ke
         tx.session.flush()
         message = _write(tx, thread, body, form_key, digest, title=mine.title, communicator=mine.id, is_from_patient=False)
         thread.last_staff_message_at = message.sent_at
-        routing.start_with(tx, thread, tx.session.get_one(Communicator, mine.id), message=message.id)
+        routing.start_with(tx, thread, mine.id, message=message.id)
         tell(tx, Occasion.ANSWERED, [patient.id], thread=thread.id, message=message.id)
         tx.about, tx.patient = thread.key, patient.id
         return Sent(thread.key, thread.id, True)
@@ -240,6 +244,7 @@ def close(thread_key: str, *, version: int, by: Actor) -> None:
         _receive(tx, thread, up_to=last_message_id(tx.session, thread.id))
         move(tx, thread, Verb.CLOSE)
         thread.waiting_since = thread.due_at = None
+        thread.claimed_by_id = thread.claimed_until = None
         thread.closed_at = now()
         record(tx, thread.id, Event.CLOSED)
         mark(tx, thread)
@@ -271,11 +276,63 @@ def restore(thread_key: str, *, by: Actor) -> None:
             mark(tx, thread)
 
 
+def claim(thread_key: str, *, version: int, by: Actor) -> None:
+    """The person now handling the thread, for the practice's claim time in business hours; one at a time.
+
+    Raises NotVisible, and Stale when it changed after `version` or somebody else has claimed it.
+    """
+    with transaction(by=by, did="claim", about=thread_key) as tx:
+        thread = _of_staff_seen(tx, thread_key, version)
+        if not can_claim(thread):
+            raise Stale("claimed or closed")
+        practice = the_practice(tx.session)
+        thread.claimed_by_id = by.person
+        thread.claimed_until = business_hours_later(now(), practice.claim_hours, calendar_of(practice, tx.session))
+        record(tx, thread.id, Event.CLAIMED)
+        tx.session.flush()
+
+
+def release(thread_key: str, *, version: int, by: Actor) -> None:
+    """Ends one's own claim. Raises NotVisible, Stale when it changed after `version` or is not one's own."""
+    with transaction(by=by, did="release", about=thread_key) as tx:
+        thread = _of_staff_seen(tx, thread_key, version)
+        if not is_claimed(thread) or thread.claimed_by_id != by.person:
+            raise Stale("not claimed by this person")
+        thread.claimed_by_id = thread.claimed_until = None
+        record(tx, thread.id, Event.RELEASED)
+        tx.session.flush()
+
+
+def release_lost_claims(tx: Transaction, staff: Iterable[int]) -> int:
+    """Releases the claims of these people on threads that are not in their box any more. Answers how many.
+
+    Called by every verb that takes a thread from somebody; whoever lost it by the clock is met by the worker.
+    """
+    tx.session.flush()
+    return sum(_release_lost_claims(tx, person) for person in sorted(staff))
+
+
+def _release_lost_claims(tx: Transaction, person: int) -> int:
+    mine = eligible(staff=person).subquery()
+    audiences = sa.select(AudienceCommunicator.audience_id).where(
+        AudienceCommunicator.communicator_id.in_(sa.select(mine.c.communicator_id))
+    )
+    lost = [Thread.claimed_by_id == person, Thread.audience_id.not_in(audiences)]
+    rows = sa.select(Thread.id, sa.literal(now()), sa.literal(Event.RELEASED, History.did.type), sa.literal("")).where(*lost)
+    tx.session.execute(sa.insert(History).from_select(["thread_id", "at", "did", "words"], rows))
+    free = sa.update(Thread).where(*lost).values(claimed_by_id=None, claimed_until=None, version=Thread.version + 1)
+    return changed(tx.session, free.execution_options(synchronize_session=False))
+
+
+def claimers(session: Session) -> list[int]:
+    """Everybody who has claimed something."""
+    return list(session.scalars(sa.select(Thread.claimed_by_id).where(Thread.claimed_by_id.is_not(None)).distinct()))
+
+
 def hand_to(thread_key: str, *, communicator: str, version: int, by: Actor) -> None:
     """An admin hands an unrouted thread on, without seeing its words. Raises NotVisible, NotAllowed, Stale, Invalid."""
     with transaction(by=by, did="hand_to", about=thread_key) as tx:
-        if by.person not in active_admins(tx.session):
-            raise NotAllowed
+        must_be_admin(tx)
         thread = tx.session.scalar(sa.select(Thread).where(Thread.key == thread_key).with_for_update())
         if thread is None:
             raise NotVisible
@@ -387,16 +444,16 @@ def _waits(tx: Transaction, thread: Thread) -> None:
     thread.is_unread = True
     if thread.waiting_since is None:
         thread.waiting_since = at
-        thread.due_at = promised_by(the_practice(tx.session), thread.type, at)
+        thread.due_at = promised_by(the_practice(tx.session), thread.type, at, session=tx.session)
     mark(tx, thread)
 
 
-def promised_by(practice: Practice, kind: RequestType, at: datetime) -> datetime:
+def promised_by(practice: Practice, kind: RequestType, at: datetime, *, session: Session | None = None) -> datetime:
     """By when (naive UTC) the practice answers, or decides on an amendment, what is sent at `at` (naive UTC)."""
     if kind == RequestType.AMENDMENT:
-        return end_of_day((at + timedelta(days=practice.amendment_days)).date(), practice.time_zone)
-    days = promise_days(practice, kind)
-    return due_at(at, business_days=days, zone=practice.time_zone, country=practice.country)
+        last = local_day(at, practice.time_zone) + timedelta(days=practice.amendment_days)
+        return end_of_day(last, practice.time_zone)
+    return due_at(at, business_days=promise_days(practice, kind), calendar=calendar_of(practice, session))
 
 
 def _receive(tx: Transaction, thread: Thread, *, up_to: int) -> None:

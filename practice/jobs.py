@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from practice import absences, audit, imports, links, outbox, patients, routing, sessions, trays  # noqa: F401
+from practice import audit, conversations, imports, links, outbox, patients, routing, sessions, trays  # noqa: F401
 from practice.db import SYSTEM, WRITE, Model, Transaction, changed, db, now, transaction
 
 
@@ -26,9 +26,15 @@ def wake_routing(tx: Transaction) -> int:
     return routing.wake(tx) if waits else 0
 
 
+def release_claims(tx: Transaction) -> int:
+    """Claims of those who stood in for somebody until their time was over."""
+    return conversations.release_lost_claims(tx, conversations.claimers(tx.session))
+
+
 JOBS: dict[str, tuple[timedelta, Callable[[Transaction], int]]] = {
     "seal the audit": (timedelta(seconds=1), lambda tx: audit.seal(tx.session)),
     "deliver what waited": (timedelta(minutes=1), wake_routing),
+    "release lost claims": (timedelta(minutes=1), release_claims),
     "forget ended sessions": (timedelta(hours=1), lambda tx: sessions.forget_ended(tx.session)),
     "forget sent notices": (timedelta(hours=1), lambda tx: outbox.forget_sent(tx.session)),
 }

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from practice import amendments, appointments, audit, demo, outbox, results
 from practice.amendments import Amendment, AmendmentState
 from practice.appointments import AppointmentRequest, AppointmentState, Wish
-from practice.communicators import ELIGIBLE, Audience, AudienceCommunicator, Communicator, CommunicatorFacility, title_key
+from practice.communicators import Audience, AudienceCommunicator, Communicator, CommunicatorFacility, eligible, title_key
 from practice.conversations import _digest as digest_of
 from practice.conversations import promised_by
 from practice.coverage import save_communicator, set_staff_status
@@ -41,6 +41,7 @@ from practice.people import (
     fold,
     full_name,
     hash_password,
+    phone_key,
 )
 from practice.records import RecordValue, Section
 from practice.results import HandOver, Media, Order, ResultRequest, ResultState
@@ -359,7 +360,7 @@ def _world(start: datetime) -> _World:
     """Everything routing would ask the database for, asked once."""
     session = db.session
     members: dict[int, list[int]] = {}
-    for communicator, staff in session.execute(sa.select(ELIGIBLE.c.communicator_id, ELIGIBLE.c.staff_id)):
+    for communicator, staff, _is_present in session.execute(eligible()):
         members.setdefault(communicator, []).append(staff)
     serving: dict[int, set[int]] = {}
     for communicator, facility in session.execute(
@@ -407,11 +408,12 @@ def _add_patients(world: _World, writer: "_Writer", count: int, chance: random.R
         writer.add(
             Person,
             (person, key, Kind.PATIENT.value, AccountStatus.ACTIVE.value, email, email_key(email), hashed, last, first)
-            + (name_key, stamp),
+            + (name_key, stamp, fold(first)),
         )
         dob = writer.day(date(1930, 1, 1) + timedelta(days=chance.randrange(33_000)))
         gender = chance.choice(list(Gender)).value
-        writer.add(Patient, (person, dob, gender, f"(555) {chance.randrange(10**7):07}", f"{10**7 + person:08}"))
+        phone = f"(555) {chance.randrange(10**7):07}"
+        writer.add(Patient, (person, dob, gender, phone, f"{10**7 + person:08}", phone_key(phone)))
         writer.audit(_key(chance), COMMAND, "add_patient", key, person, at, stamp)
         patient = _Patient(person, full_name(last, first))
         world.patients.append(patient)
@@ -647,8 +649,8 @@ def _write_threads(world: _World, writer: "_Writer", threads: list[_Thread], cha
             + (thread.type.value, thread.title, thread.state.value)
             + (None if thread.facility is None else world.facilities[thread.facility][0], thread.version)
             + (stamp(thread.created_at), stamp(thread.last_patient), stamp(thread.last_staff), thread.is_unread, thread.is_in_box)
-            + (stamp(thread.waiting_since), stamp(due_at), stamp(thread.closed_at), stamp(thread.removed_at), None)
-            + (stamp(thread.read_at),),
+            + (stamp(thread.waiting_since), stamp(due_at), None, None, stamp(thread.closed_at))
+            + (stamp(thread.removed_at), None, stamp(thread.read_at)),
         )
         thread.begin_again()
     writer.count(counted)
@@ -928,7 +930,7 @@ class _Writer:
             "details": "",
         }
         self.seal = position + 1, audit.chain(previous, row)
-        self.add(Audit, (number, stamp, act, by.person, by.name, by.session, did, about, patient, ""))
+        self.add(Audit, (number, stamp, act, by.person, by.name, by.session, did, about, patient, "", None))
         self.add(audit.AuditSeal, (position + 1, number, self.seal[1]))
 
     def know_audience(self, key: str, has: tuple[_Communicator, ...]) -> None:

@@ -13,23 +13,26 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from practice.communicators import (
-    ELIGIBLE,
     Audience,
     AudienceCommunicator,
     Communicator,
+    Routable,
+    eligible,
     is_routable,
     routable_of,
-    serves,
 )
 from practice.db import Model, Transaction, changed, new_key, now
 from practice.errors import Invalid, Stale
 from practice.outbox import Notice, NoticeState, Occasion, tell
 from practice.people import Staff, active_admins
 from practice.settings import RequestType
-from practice.threads import Delivery, Event, History, Message, Thread, last_message_id, recount
+from practice.threads import Delivery, Event, History, Message, Thread, ThreadState, last_message_id, recount
+
+Group = list[sa.ColumnElement[bool]]
+"""Conditions on Thread: the threads that go the same way."""
 
 
-def route(tx: Transaction, thread: Thread, *, message: int, picked: Communicator | None = None) -> None:
+def route(tx: Transaction, thread: Thread, *, message: int, picked: Routable | None = None) -> None:
     """Puts what the patient wrote in front of whoever must receive it, and tells them. Used by sending and by replying.
 
     A thread that a routable communicator has stays where it is (rule 6). Else the communicators that rule 2 or 3 names are
@@ -38,21 +41,23 @@ def route(tx: Transaction, thread: Thread, *, message: int, picked: Communicator
     hold_routing_still(tx.session)
     has = communicators_of(tx.session, thread.audience_id)
     is_delivered = any_routable(tx.session, has)
-    if not is_delivered and (named := named_for(tx.session, thread.type, thread.facility_id, picked)):
-        _give(tx, thread, {*has, *(c.id for c in named)}, message=message)
-        is_delivered = True
-    people = recipients(tx.session, thread) if is_delivered else []
-    if people:
+    if not is_delivered:
+        routable = routable_of(tx.session, thread.type) if thread.type != RequestType.OTHERS else []
+        if named := named_for(thread.type, thread.facility_id, routable, picked):
+            _give(tx, thread, {*has, *(c.id for c in named)}, message=message)
+            is_delivered = True
+    people = recipients(tx.session, thread) if is_delivered else {}
+    if any(people.values()):
         thread.unrouted_since = None
         tell(tx, Occasion.WAITING, people, thread=thread.id, message=message)
-    else:  # nobody can, or nobody but the patient's own staff account
+    else:  # nobody is there, or nobody but the patient's own staff account
         thread.unrouted_since = thread.unrouted_since or thread.last_patient_message_at
         tell(tx, Occasion.UNROUTED, active_admins(tx.session), thread=thread.id, message=message)
 
 
-def start_with(tx: Transaction, thread: Thread, communicator: Communicator, *, message: int) -> None:
+def start_with(tx: Transaction, thread: Thread, communicator: int, *, message: int) -> None:
     """Rule 7: a thread that the practice begins belongs to the communicator it is from. Nobody on the staff side is told."""
-    _give(tx, thread, {communicator.id}, message=message)
+    _give(tx, thread, {communicator}, message=message)
 
 
 def hand_to(tx: Transaction, thread: Thread, communicator_key: str) -> None:
@@ -70,30 +75,54 @@ def hand_to(tx: Transaction, thread: Thread, communicator_key: str) -> None:
     gone = Delivery.thread_id == thread.id, Delivery.ended_at.is_(None), Delivery.communicator_id != to.id
     tx.session.execute(sa.update(Delivery).where(*gone).values(ended_at=now()))
     thread.unrouted_since, thread.type = None, to.type
+    thread.claimed_by_id = thread.claimed_until = None
     message = last_message_id(tx.session, thread.id)
     _give(tx, thread, {to.id}, message=message, did=Event.HANDED)
     tell(tx, Occasion.WAITING, recipients(tx.session, thread), thread=thread.id, message=message)
+
+
+def hand_open_threads(tx: Transaction, communicator: int, to: int) -> int:
+    """Every open thread that one communicator has goes to another of its type, which need not be able to receive; others
+    that have a thread keep it. Answers how many. Set-based: a fixed number of statements for each audience."""
+    hold_routing_still(tx.session, to_change_it=True)
+    tx.session.flush()
+    has = sa.select(AudienceCommunicator.audience_id).where(AudienceCommunicator.communicator_id == communicator)
+    return sum(_hand_audience(tx, audience, communicator, to) for audience in list(tx.session.scalars(has)))
+
+
+def _hand_audience(tx: Transaction, audience: int, communicator: int, to: int) -> int:
+    session, at, had = tx.session, now(), set(communicators_of(tx.session, audience))
+    group = [Thread.audience_id == audience, Thread.state != ThreadState.CLOSED]
+    if not session.scalar(sa.select(Thread.id).where(*group).limit(1)):
+        return 0
+    ids = sa.select(Thread.id).where(*group)
+    after = audience_of(session, had - {communicator} | {to})
+    ended = Delivery.communicator_id == communicator, Delivery.ended_at.is_(None), Delivery.thread_id.in_(ids)
+    session.execute(sa.update(Delivery).where(*ended).values(ended_at=at).execution_options(synchronize_session=False))
+    titles = {row.id: row.title for row in session.execute(sa.select(Communicator.id, Communicator.title))}
+    if to not in had:
+        _deliver_all(session, group, to, titles[to], at)
+    words = ", ".join(titles[one] for one in sorted(had - {communicator} | {to}))
+    _record_all(session, group, Event.HANDED, words, at, by=tx.by.person)
+    _recount_all(tx, group, audience, after)
+    moved = sa.update(Thread).where(*group).values(audience_id=after, version=Thread.version + 1)
+    return changed(session, moved.execution_options(synchronize_session=False))
 
 
 # ---- The questions -------------------------------------------------------------------------------
 
 
 def named_for(
-    session: Session, kind: RequestType, facility: int | None, picked: Communicator | None = None
-) -> list[Communicator]:
-    """Whom rule 2 or 3 names now: for Others the picked one and no other; else every routable one of the type that serves
-    the facility, and if none serves it, every routable one of the type."""
+    kind: RequestType, facility: int | None, routable: list[Routable], picked: Routable | None = None
+) -> list[Routable]:
+    """Whom rule 2 or 3 names among the routable ones of the type: for Others the picked one and no other; else every one
+    that serves the facility, and if none serves it, every one. Sending, waking and the coverage board all ask this."""
     if kind == RequestType.OTHERS:
         return [picked] if picked else []
-    of_type = sa.select(Communicator).where(Communicator.type == kind, is_routable()).order_by(Communicator.id)
-    if facility is not None:
-        serving = list(session.scalars(of_type.where(serves(facility))))
-        if serving:
-            return serving
-    return list(session.scalars(of_type))
+    return [one for one in routable if one.serves(facility)] or routable
 
 
-def picked_for_others(session: Session, key: str | None) -> Communicator | None:
+def picked_for_others(session: Session, key: str | None) -> Routable | None:
     """The communicator the patient picked under *To*; None where none can receive and the practice takes it (rule 3).
 
     Raises Invalid when the picked one cannot receive any more, or none was picked though there are some.
@@ -122,19 +151,26 @@ def any_routable(session: Session, communicators: Iterable[int]) -> bool:
     return bool(ids) and bool(session.scalar(sa.select(sa.exists().where(Communicator.id.in_(ids), is_routable()))))
 
 
-def recipients(session: Session, thread: Thread) -> list[int]:
-    """The staff to be told of what the patient wrote, each once (rule 4); never the patient's own staff account."""
-    return list(session.scalars(_RECIPIENTS, {"audience": thread.audience_id, "patient": thread.patient_id}))
+def recipients(session: Session, thread: Thread) -> dict[int, bool]:
+    """The staff to be told of what the patient wrote, each once (rule 4), and whether they are present; never the patient's
+    own staff account."""
+    rows = session.connection().execute(_RECIPIENTS, {"audience": thread.audience_id, "patient": thread.patient_id})
+    return {staff: bool(is_present) for staff, is_present in rows}
 
 
+def _eligible_for(audience: Any) -> Any:
+    """Who is eligible for a thread of this audience, once for each of its communicators."""
+    has = sa.select(AudienceCommunicator.communicator_id).where(AudienceCommunicator.audience_id == audience)
+    return eligible(communicator=has).subquery("eligible")
+
+
+_people = _eligible_for(sa.bindparam("audience"))
 _RECIPIENTS = (
-    sa.select(ELIGIBLE.c.staff_id)
-    .join(AudienceCommunicator, AudienceCommunicator.communicator_id == ELIGIBLE.c.communicator_id)
-    .join(Staff, Staff.id == ELIGIBLE.c.staff_id)
-    .where(AudienceCommunicator.audience_id == sa.bindparam("audience"))
+    sa.select(_people.c.staff_id, sa.func.max(_people.c.is_present))
+    .join(Staff, Staff.id == _people.c.staff_id)
     .where(sa.or_(Staff.own_patient_id.is_(None), Staff.own_patient_id != sa.bindparam("patient")))
-    .distinct()
-    .order_by(ELIGIBLE.c.staff_id)
+    .group_by(_people.c.staff_id)
+    .order_by(_people.c.staff_id)
 )
 
 
@@ -203,9 +239,9 @@ def wake(tx: Transaction) -> int:
 
 def _wake_group(tx: Transaction, kind: RequestType, facility: int | None, audience: int | None) -> int:
     has = communicators_of(tx.session, audience)
-    named: list[Communicator] = []
+    named: list[Routable] = []
     if not any_routable(tx.session, has):
-        named = named_for(tx.session, kind, facility)
+        named = named_for(kind, facility, routable_of(tx.session, kind))
         if not named:
             return 0
     group = [
@@ -217,36 +253,13 @@ def _wake_group(tx: Transaction, kind: RequestType, facility: int | None, audien
     ]
     at, session = now(), tx.session
     after = audience_of(session, {*has, *(c.id for c in named)}) if named else audience
-    last = sa.select(sa.func.max(Message.id)).where(Message.thread_id == Thread.id).scalar_subquery()
     for communicator in named:
-        session.execute(
-            sa.insert(Delivery).from_select(
-                ["thread_id", "communicator_id", "title", "at"],
-                sa.select(Thread.id, sa.literal(communicator.id), sa.literal(communicator.title), sa.literal(at)).where(*group),
-            )
-        )
-        words = json.dumps({"title": communicator.title}, ensure_ascii=False)
-        session.execute(
-            sa.insert(History).from_select(
-                ["thread_id", "at", "did", "up_to_id", "words"],
-                sa.select(
-                    Thread.id, sa.literal(at), sa.literal(Event.DELIVERED, History.did.type), last, sa.literal(words)
-                ).where(*group),
-            )
-        )
-    _tell_all(session, group, after, last, at)
+        _deliver_all(session, group, communicator.id, communicator.title, at)
+        _record_all(session, group, Event.DELIVERED, communicator.title, at)
+    _tell_all(session, group, after, at)
     tx.commit.has_notices = True
     if after is not None and after != audience:
-        marks = session.execute(
-            sa.select(
-                sa.func.coalesce(sa.func.sum(sa.cast(Thread.is_unread, sa.Integer)), 0),
-                sa.func.coalesce(sa.func.sum(sa.cast(Thread.is_in_box, sa.Integer)), 0),
-            ).where(*group)
-        ).one()
-        for counter, number in zip((tx.unread, tx.in_box), marks, strict=True):
-            counter[after] += number
-            if audience is not None:
-                counter[audience] -= number
+        _recount_all(tx, group, audience, after)
     return changed(
         session,
         sa.update(Thread)
@@ -257,28 +270,51 @@ def _wake_group(tx: Transaction, kind: RequestType, facility: int | None, audien
 
 
 def _reaches_somebody(communicators: list[int]) -> sa.ColumnElement[bool]:
-    """A condition on Thread: one of these communicators has an eligible person who is not the patient's own staff account."""
+    """A condition on Thread: one of these communicators has somebody present who is not the patient's own staff account."""
     another = sa.or_(Staff.own_patient_id.is_(None), Staff.own_patient_id != Thread.patient_id)
-    mine = ELIGIBLE.c.communicator_id.in_(communicators)
-    return sa.exists().where(mine, Staff.id == ELIGIBLE.c.staff_id, another).correlate(Thread)
+    there = eligible(communicator=communicators).subquery("eligible")
+    return sa.exists().where(there.c.is_present == 1, Staff.id == there.c.staff_id, another).correlate(Thread)
+
+
+_last_message = sa.select(sa.func.max(Message.id)).where(Message.thread_id == Thread.id).scalar_subquery()
+
+
+def _deliver_all(session: Session, group: Group, communicator: int, title: str, at: datetime) -> None:
+    rows = sa.select(Thread.id, sa.literal(communicator), sa.literal(title), sa.literal(at)).where(*group)
+    session.execute(sa.insert(Delivery).from_select(["thread_id", "communicator_id", "title", "at"], rows))
+
+
+def _record_all(session: Session, group: Group, did: Event, title: str, at: datetime, *, by: int | None = None) -> None:
+    """A line in the history of each thread of the group: it was put in front of what `title` names."""
+    words = sa.literal(json.dumps({"title": title}, ensure_ascii=False))
+    values = (Thread.id, sa.literal(at), sa.literal(by, sa.Integer), sa.literal(did, History.did.type), _last_message, words)
+    columns = ["thread_id", "at", "by_id", "did", "up_to_id", "words"]
+    session.execute(sa.insert(History).from_select(columns, sa.select(*values).where(*group)))
+
+
+def _recount_all(tx: Transaction, group: Group, audience: int | None, after: int) -> None:
+    """Takes the threads of the group off the numbers of the audience they had and adds them to those of the next."""
+    marks = tx.session.execute(
+        sa.select(
+            sa.func.coalesce(sa.func.sum(sa.cast(Thread.is_unread, sa.Integer)), 0),
+            sa.func.coalesce(sa.func.sum(sa.cast(Thread.is_in_box, sa.Integer)), 0),
+        ).where(*group)
+    ).one()
+    for counter, number in zip((tx.unread, tx.in_box), marks, strict=True):
+        counter[after] += number
+        if audience is not None:
+            counter[audience] -= number
 
 
 def _tell_all(
     session: Session,
-    group: list[sa.ColumnElement[bool]],
+    group: Group,
     audience: int | None,
-    last: sa.ScalarSelect[int],
     at: datetime,
 ) -> None:
     """A notice for each pair of waiting thread and recipient, in one statement. Keys come from the ids: unique, never shown."""
-    people = (
-        sa.select(ELIGIBLE.c.staff_id, Staff.own_patient_id)
-        .join(AudienceCommunicator, AudienceCommunicator.communicator_id == ELIGIBLE.c.communicator_id)
-        .join(Staff, Staff.id == ELIGIBLE.c.staff_id)
-        .where(AudienceCommunicator.audience_id == audience)
-        .distinct()
-        .subquery()
-    )
+    who = _eligible_for(audience)
+    people = sa.select(who.c.staff_id, Staff.own_patient_id).join(Staff, Staff.id == who.c.staff_id).distinct().subquery()
     key = sa.literal(new_key()[:8]) + "-" + sa.cast(Thread.id, sa.String) + "-" + sa.cast(people.c.staff_id, sa.String)
     rows = (
         sa.select(
@@ -286,7 +322,7 @@ def _tell_all(
             sa.literal(Occasion.WAITING, Notice.occasion.type),
             people.c.staff_id,
             Thread.id,
-            last,
+            _last_message,
             sa.literal(NoticeState.WAITING, Notice.state.type),
             sa.literal(0),
             sa.literal(at),
@@ -296,7 +332,7 @@ def _tell_all(
         .where(*group, sa.or_(people.c.own_patient_id.is_(None), people.c.own_patient_id != Thread.patient_id))
         .where(
             ~sa.exists().where(
-                Notice.message_id == last, Notice.person_id == people.c.staff_id, Notice.occasion == Occasion.WAITING
+                Notice.message_id == _last_message, Notice.person_id == people.c.staff_id, Notice.occasion == Occasion.WAITING
             )
         )
     )

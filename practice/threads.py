@@ -177,7 +177,11 @@ class ReadLog(Model):
     thread_id: Mapped[int] = mapped_column(sa.ForeignKey("thread.id"), primary_key=True)
     hour: Mapped[int] = mapped_column(primary_key=True)  # hours since 1970
     at: Mapped[datetime]
-    __table_args__ = (sa.Index(None, "thread_id", "at"),)
+    __table_args__ = (
+        sa.Index(None, "thread_id", "at"),
+        sa.Index(None, "person_id", "at", "thread_id"),
+        sa.Index(None, "at", "person_id", "thread_id"),
+    )
 
 
 def record(tx: Transaction, thread: int, did: Event, *, up_to: int | None = None, words: str = "") -> None:
@@ -194,6 +198,15 @@ def can(state: ThreadState, verb: Verb) -> bool:
 
 def can_receive(thread: Any) -> bool:
     return bool(thread.is_unread)
+
+
+def is_claimed(thread: Any) -> bool:
+    """A claim past its time is none."""
+    return thread.claimed_until is not None and thread.claimed_until > now()
+
+
+def can_claim(thread: Any) -> bool:
+    return not is_claimed(thread) and thread.state != ThreadState.CLOSED and thread.removed_at is None
 
 
 def can_close(thread: Any) -> bool:
@@ -715,44 +728,3 @@ def under_way_of_patient(patient: int, *, limit: int = 5) -> list[UnderWay]:
 def is_new_for_patient(row: Any) -> bool:
     """There is an answer that the patient has not opened yet."""
     return row.last_staff_message_at is not None and row.last_staff_message_at > (row.patient_read_at or row.created_at)
-
-
-# ---- For the admin: envelopes, never words -------------------------------------------------------
-
-
-def unrouted(*, limit: int = 200) -> list[Any]:
-    """Envelopes of threads that wait for a recipient, oldest first: key, patient, type, since, who has it now (audience)."""
-    return list(
-        db.session.execute(
-            sa.select(
-                Thread.key,
-                Thread.type,
-                Thread.unrouted_since,
-                Thread.version,
-                Thread.audience_id,
-                Person.last_name,
-                Person.first_name,
-            )
-            .join(Person, Person.id == Thread.patient_id)
-            .where(Thread.unrouted_since.is_not(None))
-            .order_by(Thread.unrouted_since, Thread.id)
-            .limit(limit)
-        )
-    )
-
-
-def unrouted_count(*, at_most: int = 100) -> int:
-    some = sa.select(Thread.id).where(Thread.unrouted_since.is_not(None)).limit(at_most).subquery()
-    return db.session.scalar(sa.select(sa.func.count()).select_from(some)) or 0
-
-
-def last_handing(key: str) -> Any:
-    """When this thread was last put in front of a communicator (`words`: JSON with its title), and the name of who did it."""
-    return db.session.execute(
-        sa.select(History.at, History.words, Person.last_name, Person.first_name)
-        .join(Thread, Thread.id == History.thread_id)
-        .outerjoin(Person, Person.id == History.by_id)
-        .where(Thread.key == key, History.did.in_((Event.DELIVERED, Event.HANDED)))
-        .order_by(History.id.desc())
-        .limit(1)
-    ).first()
