@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from practice import audit, outbox
 from practice.db import WRITE, clock_at, db, now
-from practice.jobs import Job, run_due_jobs, send_due
+from practice.jobs import JOBS, Job, run_due_jobs, send_due
 from practice.outbox import Notice, NoticeState
 from practice.people import AccountStatus, Person
 
@@ -78,7 +78,7 @@ def test_jobs_run_when_they_are_due_and_not_before(cast):
         assert run_due_jobs() == {}
     with clock_at(now() + timedelta(seconds=2)):
         assert list(run_due_jobs()) == ["seal the audit"]
-    assert db.session.scalar(sa.select(sa.func.count()).select_from(Job)) == 4
+    assert db.session.scalar(sa.select(sa.func.count()).select_from(Job)) == len(JOBS)
 
 
 def test_what_waits_is_delivered_within_a_minute_whatever_made_it_possible(cast):

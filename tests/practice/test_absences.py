@@ -1,0 +1,493 @@
+"""Absences and deputies, what if, and what a change of who is in charge does: for routing, for what people see, for claims."""
+
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from practice import conversations, coverage
+from practice.absences import Absence, start_of_day
+from practice.calendar import local_day
+from practice.communicators import all_routable, box_of, eligible, standing_for, supposing
+from practice.db import COMMAND, Audit, clock_at, db, new_key, now
+from practice.errors import Invalid, NotAllowed, NotVisible, Stale
+from practice.jobs import run_due_jobs
+from practice.outbox import Notice, Occasion
+from practice.people import AccountStatus
+from practice.routing import named_for, routable_of
+from practice.settings import RequestType
+from practice.threads import Delivery, Event, History, Thread
+from tests.conftest import Cast, Player
+
+DAYS = timedelta(days=1)
+ZONE = "America/New_York"  # of the practice in tests
+
+
+def today() -> date:
+    return local_day(now(), ZONE)
+
+
+def noon(days: int) -> datetime:
+    """Noon at the practice, so many days from today."""
+    return start_of_day(today() + days * DAYS, ZONE) + timedelta(hours=12)
+
+
+def away(who: Player, deputy: Player | None = None, *, first: int = 0, last: int = 3, by: Any = COMMAND) -> str:
+    """This person is absent from `first` to `last` days after today."""
+    return coverage.add_absence(
+        who.key,
+        first_day=today() + first * DAYS,
+        last_day=today() + last * DAYS,
+        deputy=deputy.key if deputy else None,
+        form_key=new_key(),
+        by=by,
+    )
+
+
+def version_of(key: str) -> int:
+    db.session.close()
+    return db.session.scalars(sa.select(Absence.version).where(Absence.key == key)).one()
+
+
+def receivers(cast: Cast, title: str) -> set[str]:
+    """Logins of who is eligible for a communicator now."""
+    db.session.close()
+    ids = {staff for _, staff, _ in db.session.execute(eligible(communicator=communicator_id(cast, title)))}
+    names = {player.id: player.login for player in (cast.sam, cast.fay, cast.max, cast.nina, cast.ivan, cast.rita, cast.dan)}
+    return {names[one] for one in ids}
+
+
+def communicator_id(cast: Cast, title: str) -> int:
+    key = cast.communicator(title)
+    return db.session.scalars(sa.text("SELECT id FROM communicator WHERE key = :key").bindparams(key=key)).one()
+
+
+def told(message_of: str) -> set[int]:
+    db.session.close()
+    rows = sa.select(Notice.person_id).join(Thread, Thread.id == Notice.thread_id).where(Thread.key == message_of)
+    return set(db.session.scalars(rows.where(Notice.occasion == Occasion.WAITING)))
+
+
+def is_unrouted(cast: Cast, key: str) -> bool:
+    return cast.thread(key).unrouted_since is not None
+
+
+# ---- Who is eligible ---------------------------------------------------------------------------------------
+
+CASES: dict[str, tuple[Callable[[Cast], Any], set[str], bool]] = {
+    "nothing": (lambda c: None, {"max"}, True),
+    "absent, nobody stands in": (lambda c: away(c.max), {"max"}, False),
+    "absent, Dan stands in": (lambda c: away(c.max, c.dan), {"max", "dan"}, True),
+    "absence not begun": (lambda c: away(c.max, c.dan, first=2), {"max"}, True),
+    "disabled": (lambda c: disable(c.max), set(), False),
+    "absent and disabled": (lambda c: (away(c.max, c.dan), disable(c.max)), set(), False),
+    "deputy disabled": (lambda c: (away(c.max, c.dan), disable(c.dan)), {"max"}, False),
+    "ended": (lambda c: coverage.end_absence(key := away(c.max, c.dan), version=version_of(key), by=COMMAND), {"max"}, True),
+}
+
+
+def disable(who: Player) -> None:
+    coverage.set_staff_status(who.key, AccountStatus.DISABLED, by=COMMAND)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_who_is_eligible_and_whether_anybody_is_there(cast: Cast, case: str) -> None:
+    happens, who, is_routable = CASES[case]
+    happens(cast)
+    assert receivers(cast, "Media Manager") == who
+    key = cast.send(cast.sophie, "Result")
+    assert is_unrouted(cast, key) is not is_routable
+    assert told(key) == ({getattr(cast, name).id for name in who} if is_routable else set())
+    if is_routable:
+        assert all(cast.sees(getattr(cast, name), key) for name in who)
+
+
+def test_a_deputy_of_a_deputy_does_not_stand_in(cast: Cast) -> None:
+    away(cast.max, cast.dan)
+    with pytest.raises(Invalid, match="DAN stands in for STAFF, MAX"):
+        away(cast.dan, cast.ivan)
+    assert not cast.sees(cast.ivan, cast.send(cast.sophie, "Result"))
+
+
+def test_the_absent_person_still_sees_and_is_told(cast: Cast) -> None:
+    away(cast.sam)
+    key = cast.send(cast.sophie, "Appointment")
+    assert told(key) == {cast.sam.id, cast.fay.id}
+
+
+def test_a_deputy_sees_for_whom(cast: Cast) -> None:
+    away(cast.max, cast.sam)
+    db.session.close()
+    mine = {one.title: one.instead_of for one in box_of(db.session, cast.sam.id, None).mine}
+    assert mine == {"Scheduler": (), "Media Manager": ("STAFF, MAX",)}
+
+
+def test_an_absence_begins_and_ends_by_itself_and_routes_what_waited(cast: Cast) -> None:
+    disable(cast.max)
+    coverage.set_staff_status(cast.max.key, AccountStatus.ACTIVE, by=COMMAND)
+    away(cast.max, first=1, last=1)
+    away(cast.rita, cast.dan, first=2, last=2)
+    with clock_at(noon(1)):
+        key = cast.send(cast.sophie, "Result")
+        assert is_unrouted(cast, key)
+        run_due_jobs()
+        assert is_unrouted(cast, key)
+    with clock_at(noon(2)):
+        assert run_due_jobs()["deliver what waited"] == 1
+        assert not is_unrouted(cast, key) and told(key) == {cast.max.id}
+        amendment = cast.send(cast.sophie, "Amendment")
+        assert cast.sees(cast.dan, amendment)
+    with clock_at(noon(3)):
+        assert not cast.sees(cast.dan, amendment) and cast.sees(cast.rita, amendment)
+
+
+def test_a_deputy_who_begins_by_the_clock_receives_what_waited(cast: Cast) -> None:
+    away(cast.max, first=0, last=5)
+    key = cast.send(cast.sophie, "Result")
+    absence = db.session.scalars(sa.select(Absence.key)).one()
+    coverage.change_absence(
+        absence, first_day=today(), last_day=today() + 5 * DAYS, deputy=cast.dan.key, version=version_of(absence), by=COMMAND
+    )
+    assert not is_unrouted(cast, key) and told(key) == {cast.max.id, cast.dan.id}
+
+
+def test_a_message_for_an_absent_colleague_and_ones_own_account_reaches_nobody(cast: Cast) -> None:
+    twin = cast.staff("twin", own_patient=cast.sophie.id)
+    cast.change("Media Manager", staff=[cast.max, twin])
+    away(cast.max)
+    key = cast.send(cast.sophie, "Result")
+    assert is_unrouted(cast, key) and told(key) == set()
+
+
+# ---- Keeping absences --------------------------------------------------------------------------------------
+
+REFUSED: dict[str, tuple[Callable[[Cast], Any], str, str]] = {
+    "the same person": (lambda c: away(c.max, c.max), "deputy", "own deputy"),
+    "a deputy who is absent too": (
+        lambda c: (away(c.dan, first=2, last=4), away(c.max, c.dan)),
+        "deputy",
+        "STAFF, DAN is absent",
+    ),
+    "a deputy whose account is disabled": (lambda c: (disable(c.dan), away(c.max, c.dan)), "deputy", "not active"),
+    "twice at once": (lambda c: (away(c.max), away(c.max, first=3, last=9)), "first_day", "STAFF, MAX is absent already"),
+    "who stands in for somebody": (lambda c: (away(c.max, c.dan), away(c.dan)), "first_day", "stands in for STAFF, MAX"),
+    "the wrong way round": (lambda c: away(c.max, first=3, last=2), "last_day", "before the first"),
+    "over already": (lambda c: away(c.max, first=-3, last=-2), "last_day", "over"),
+    "for ever": (lambda c: away(c.max, last=999), "last_day", "two years"),
+    "a patient as deputy": (lambda c: away(c.max, c.sophie), "deputy", "not there"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_an_absence_that_cannot_be_is_refused_beside_its_field(cast: Cast, case: str) -> None:
+    happens, field, words = REFUSED[case]
+    with pytest.raises(Invalid, match=words) as refused:
+        happens(cast)
+    assert refused.value.field == field
+
+
+def test_absences_side_by_side_are_none_that_overlap(cast: Cast) -> None:
+    away(cast.max, cast.dan, first=0, last=1)
+    away(cast.max, cast.dan, first=2, last=3)
+    away(cast.dan, first=4, last=5)
+
+
+def test_the_same_form_is_one_absence(cast: Cast) -> None:
+    key = new_key()
+    for _ in range(2):
+        coverage.add_absence(cast.max.key, first_day=today(), last_day=today(), deputy=None, form_key=key, by=cast.max.actor)
+    assert db.session.scalar(sa.select(sa.func.count()).select_from(Absence)) == 1
+
+
+def test_the_person_or_an_admin_keeps_absences_and_nobody_else(cast: Cast) -> None:
+    away(cast.max, by=cast.max.actor)
+    key = away(cast.rita, by=cast.ada.actor)
+    for verb in (
+        lambda: away(cast.sam, by=cast.fay.actor),
+        lambda: coverage.end_absence(key, version=1, by=cast.sam.actor),
+        lambda: coverage.end_absence(key, version=1, by=cast.sophie.actor),
+    ):
+        with pytest.raises(NotAllowed):
+            verb()
+    with pytest.raises(NotVisible):
+        away(cast.sophie, by=cast.ada.actor)
+
+
+def test_two_at_once_the_second_is_told(cast: Cast) -> None:
+    key = away(cast.max)
+    coverage.end_absence(key, version=1, by=COMMAND)
+    with pytest.raises(Stale):
+        coverage.end_absence(key, version=1, by=cast.ada.actor)
+    with pytest.raises(NotVisible):
+        coverage.end_absence("x" * 22, version=1, by=cast.ada.actor)
+
+
+def test_one_that_was_called_off_counts_for_nothing(cast: Cast) -> None:
+    key = away(cast.max, cast.dan, first=2, last=4)
+    coverage.end_absence(key, version=1, by=COMMAND)
+    away(cast.dan, first=2, last=4)
+    away(cast.max, first=3, last=5)
+    with clock_at(noon(2)):
+        assert receivers(cast, "Media Manager") == {"max"}
+
+
+def test_what_changed_stands_in_the_audit(cast: Cast) -> None:
+    key = away(cast.max, cast.dan)
+    db.session.close()
+    row = db.session.scalars(sa.select(Audit).where(Audit.about == key)).one()
+    assert '"deputy": "STAFF, DAN"' in row.details and '"staff": "STAFF, MAX"' in row.details
+
+
+# ---- What if -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["disabled", "absent"])
+def test_what_if_is_what_happens(cast: Cast, how: str) -> None:
+    """Supposed and real give the same answer to the very questions that sending asks."""
+
+    def answers() -> Any:
+        db.session.close()
+        return {kind: [one.title for one in named_for(kind, None, routable_of(db.session(), kind))] for kind in RequestType}
+
+    before = answers()
+    with supposing(**{how: cast.max.id}):
+        supposed = answers()
+        assert [c.title for c in all_routable(db.session)] != [] and not any(standing_for(db.session, [cast.max.id]).values())
+    assert answers() == before and supposed[RequestType.RESULT] == []
+    (disable if how == "disabled" else away)(cast.max)
+    assert answers() == supposed
+
+
+def test_consequences_are_those_of_disabling(cast: Cast) -> None:
+    key = cast.send(cast.sophie, "Result")
+    conversations.claim(key, version=cast.thread(key).version, by=cast.max.actor)
+    db.session.close()
+    found = coverage.consequences_of(db.session(), cast.max.key)
+    assert (found.left_empty, found.types_without, found.claims, found.open_threads, found.is_last_admin) == (
+        ["Media Manager"],
+        [RequestType.RESULT],
+        1,
+        1,
+        False,
+    )
+    assert coverage.consequences_of(db.session(), cast.ada.key).is_last_admin
+    fay = coverage.consequences_of(db.session(), cast.fay.key)
+    assert (fay.left_empty, fay.types_without) == ([], [])
+    with pytest.raises(NotVisible):
+        coverage.consequences_of(db.session(), cast.sophie.key)
+
+
+# ---- Impact of a save --------------------------------------------------------------------------------------
+
+
+def impact(cast: Cast, title: str, *staff: Player) -> tuple[int, ...]:
+    db.session.close()
+    found = coverage.impact_of(db.session(), cast.communicator(title), staff=[p.key for p in staff])
+    return found.gaining, found.gained, found.losing, found.lost, found.claims
+
+
+def test_impact_says_who_gains_and_loses_what(cast: Cast) -> None:
+    keys = [cast.send(cast.sophie) for _ in range(3)]
+    conversations.claim(keys[0], version=cast.thread(keys[0]).version, by=cast.fay.actor)
+    assert impact(cast, "Clinicians", cast.nina, cast.fay) == (0, 0, 0, 0, 0)
+    assert impact(cast, "Clinicians", cast.nina, cast.fay, cast.dan, cast.sam) == (2, 3, 0, 0, 0)
+    assert impact(cast, "Clinicians", cast.nina, cast.dan) == (1, 3, 1, 3, 1)
+    assert impact(cast, "IT Manager", cast.ivan, cast.dan) == (0, 0, 0, 0, 0)  # no threads, nothing to gain
+
+
+def test_impact_counts_nothing_that_is_seen_otherwise(cast: Cast) -> None:
+    cast.communicate(RequestType.APPOINTMENT, "Second desk", cast.dan)
+    cast.send(cast.sophie, "Appointment")
+    assert impact(cast, "Second desk", cast.dan, cast.sam) == (0, 0, 0, 0, 0)
+    assert impact(cast, "Second desk") == (0, 0, 1, 1, 0)
+
+
+def test_impact_counts_deputies(cast: Cast) -> None:
+    cast.send(cast.sophie, "Result")
+    away(cast.dan, cast.ivan)
+    assert impact(cast, "Media Manager", cast.max, cast.dan) == (2, 1, 0, 0, 0)
+
+
+# ---- Claims ------------------------------------------------------------------------------------------------
+
+
+def claimed_by(cast: Cast, key: str) -> int | None:
+    return cast.thread(key).claimed_by_id
+
+
+def test_one_claims_and_the_other_is_told(cast: Cast) -> None:
+    key = cast.send(cast.sophie)
+    version = cast.thread(key).version
+    conversations.claim(key, version=version, by=cast.nina.actor)
+    with pytest.raises(Stale):
+        conversations.claim(key, version=version, by=cast.fay.actor)
+    with pytest.raises(Stale):
+        conversations.claim(key, version=cast.thread(key).version, by=cast.fay.actor)
+    with pytest.raises(Stale):
+        conversations.release(key, version=cast.thread(key).version, by=cast.fay.actor)
+    with pytest.raises(NotVisible):
+        conversations.claim(key, version=cast.thread(key).version, by=cast.ivan.actor)
+    conversations.release(key, version=cast.thread(key).version, by=cast.nina.actor)
+    conversations.claim(key, version=cast.thread(key).version, by=cast.fay.actor)
+    assert claimed_by(cast, key) == cast.fay.id
+
+
+def test_a_claim_past_its_time_is_none(cast: Cast) -> None:
+    key = cast.send(cast.sophie)
+    conversations.claim(key, version=cast.thread(key).version, by=cast.nina.actor)
+    with clock_at(now() + 9 * DAYS):
+        conversations.claim(key, version=cast.thread(key).version, by=cast.fay.actor)
+    assert claimed_by(cast, key) == cast.fay.id
+
+
+LOSES: dict[str, Callable[[Cast], Any]] = {
+    "disabled": lambda c: disable(c.nina),
+    "taken off the communicator": lambda c: c.change("Clinicians", staff=[c.fay]),
+    "replaced": lambda c: coverage.replace_everywhere(c.nina.key, with_key=c.dan.key, by=COMMAND),
+    "threads handed on": lambda c: coverage.hand_open_threads(
+        c.communicator("Clinicians"), to=c.communicator("IT Manager"), by=COMMAND
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LOSES)
+def test_who_loses_a_thread_loses_the_claim(cast: Cast, case: str) -> None:
+    key = cast.send(cast.sophie)
+    conversations.claim(key, version=cast.thread(key).version, by=cast.nina.actor)
+    LOSES[case](cast)
+    assert claimed_by(cast, key) is None
+    db.session.close()
+    assert db.session.scalar(sa.select(History.did).order_by(History.id.desc()).limit(1)) == Event.RELEASED
+
+
+def test_who_still_has_it_otherwise_keeps_the_claim(cast: Cast) -> None:
+    cast.communicate(RequestType.APPOINTMENT, "Second desk", cast.sam)
+    key = cast.send(cast.sophie, "Appointment")
+    conversations.claim(key, version=cast.thread(key).version, by=cast.sam.actor)
+    cast.change("Scheduler", staff=[cast.fay])
+    assert claimed_by(cast, key) == cast.sam.id
+
+
+@pytest.mark.parametrize("how", ["ended", "by the clock", "another deputy"])
+def test_a_deputy_whose_time_is_over_loses_the_claim(cast: Cast, how: str) -> None:
+    absence = away(cast.max, cast.dan)
+    key = cast.send(cast.sophie, "Result")
+    conversations.claim(key, version=cast.thread(key).version, by=cast.dan.actor)
+    if how == "ended":
+        coverage.end_absence(absence, version=1, by=COMMAND)
+    elif how == "another deputy":
+        change = {"first_day": today(), "last_day": today(), "deputy": cast.ivan.key}
+        coverage.change_absence(absence, **change, version=1, by=COMMAND)
+    else:
+        with clock_at(noon(5)):
+            run_due_jobs()
+    assert claimed_by(cast, key) is None
+
+
+# ---- First run, leaving, handing on ------------------------------------------------------------------------
+
+
+def test_a_practice_of_one_handles_everything(app: Any) -> None:
+    cast = Cast.__new__(Cast)
+    cast.app = app
+    ada = cast.staff("ada", is_admin=True)
+    coverage.handle_everything(by=ada.actor)
+    db.session.close()
+    assert [(c.type, c.title) for c in all_routable(db.session)] == sorted(coverage.FIRST)
+    with pytest.raises(Stale):
+        coverage.handle_everything(by=ada.actor)
+
+
+def test_handling_everything_is_for_admins(app: Any) -> None:
+    cast = Cast.__new__(Cast)
+    cast.app = app
+    with pytest.raises(NotAllowed):
+        coverage.handle_everything(by=cast.staff("dan").actor)
+
+
+def test_open_threads_go_to_another_communicator_and_closed_ones_stay(cast: Cast) -> None:
+    waiting, closed = cast.send(cast.sophie), cast.send(cast.sophie)
+    conversations.close(closed, version=cast.thread(closed).version, by=cast.nina.actor)
+    assert coverage.hand_open_threads(cast.communicator("Clinicians"), to=cast.communicator("IT Manager"), by=cast.ada.actor) == 1
+    assert cast.sees(cast.ivan, waiting) and not cast.sees(cast.nina, waiting)
+    assert cast.sees(cast.nina, closed) and not cast.sees(cast.ivan, closed)
+    db.session.close()
+    rows = db.session.execute(
+        sa.select(Delivery.title, Delivery.ended_at.is_(None))
+        .join(Thread, Thread.id == Delivery.thread_id)
+        .where(Thread.key == waiting)
+    ).all()
+    assert sorted(rows) == [("Clinicians", False), ("IT Manager", True)]
+    assert "Clinicians" not in [one.title for one in all_routable(db.session)]
+    assert box_of(db.session, cast.ivan.id, None).shared[0].unread == 1
+    assert "to IT Manager" in cast.sophie.get(f"/messages/{waiting}").text
+
+
+def test_others_who_have_the_thread_keep_it(cast: Cast) -> None:
+    for title, who in (("Second desk", cast.dan), ("Third desk", cast.ivan)):
+        cast.communicate(RequestType.APPOINTMENT, title, who)
+    cast.change("Third desk", is_in_use=False)
+    key = cast.send(cast.sophie, "Appointment")
+    cast.change("Third desk", is_in_use=True)
+    coverage.hand_open_threads(cast.communicator("Scheduler"), to=cast.communicator("Third desk"), by=COMMAND)
+    assert cast.sees(cast.dan, key) and cast.sees(cast.ivan, key) and not cast.sees(cast.sam, key)
+
+
+@pytest.mark.parametrize("to", ["Scheduler", "Clinicians", "Clinician", ""])
+def test_threads_are_handed_to_another_of_the_type_that_is_in_use(cast: Cast, to: str) -> None:
+    cast.communicate(RequestType.OTHERS, "Clinician", cast.dan, is_in_use=False)
+    with pytest.raises(Invalid):
+        coverage.hand_open_threads(cast.communicator("Clinicians"), to=cast.communicator(to) if to else "", by=COMMAND)
+
+
+def test_replaced_everywhere(cast: Cast) -> None:
+    assert coverage.replace_everywhere(cast.fay.key, with_key=cast.dan.key, by=cast.ada.actor) == 2
+    assert receivers(cast, "Scheduler") == {"sam", "dan"} and receivers(cast, "Clinicians") == {"nina", "dan"}
+    coverage.replace_everywhere(cast.dan.key, with_key=cast.nina.key, by=cast.ada.actor)
+    assert receivers(cast, "Clinicians") == {"nina"}
+
+
+@pytest.mark.parametrize("who", ["fay", "sophie", "max"])
+def test_nobody_is_replaced_by_who_cannot(cast: Cast, who: str) -> None:
+    disable(cast.max)
+    with pytest.raises(Invalid):
+        coverage.replace_everywhere(cast.fay.key, with_key=getattr(cast, who).key, by=COMMAND)
+
+
+# ---- Facilities and help -----------------------------------------------------------------------------------
+
+
+def save(cast: Cast, title: str, **more: Any) -> None:
+    coverage.save_communicator(
+        cast.communicator(title),
+        kind=RequestType.APPOINTMENT,
+        title=title,
+        staff=[cast.sam.key],
+        is_in_use=True,
+        version=cast.version_of(title),
+        by=COMMAND,
+        **more,
+    )
+
+
+def test_a_facility_that_is_added_delivers_nothing_away_from_anybody(cast: Cast) -> None:
+    cast.communicate(RequestType.APPOINTMENT, "Oak desk", cast.dan)
+    save(cast, "Scheduler", facilities=[cast.linden])
+    at_linden = cast.send(cast.sophie, "Appointment", facility=cast.linden)
+    at_oak = cast.send(cast.sophie, "Appointment", facility=cast.oak)
+    assert cast.sees(cast.sam, at_linden) and not cast.sees(cast.sam, at_oak) and cast.sees(cast.dan, at_oak)
+    with pytest.raises(Invalid):
+        save(cast, "Scheduler", facilities=["x" * 22])
+
+
+def test_a_save_without_facilities_or_help_leaves_them(cast: Cast) -> None:
+    save(cast, "Scheduler", facilities=[cast.linden], help="For times")
+    save(cast, "Scheduler")
+    db.session.close()
+    one = next(c for c in all_routable(db.session) if c.title == "Scheduler")
+    assert one.help == "For times" and len(one.facilities) == 1
+    version = cast.version_of("Scheduler")
+    save(cast, "Scheduler", facilities=[])
+    assert cast.version_of("Scheduler") == version + 1
