@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Mapped, Session, mapped_column, reconstructor
+from sqlalchemy.orm import Mapped, Session, aliased, mapped_column, reconstructor
 
 from practice.db import Model, Transaction, choice, db, now
 from practice.errors import NotVisible, Stale
@@ -273,6 +273,7 @@ _LAST_MESSAGE = sa.select(sa.func.max(Message.id)).where(Message.thread_id == sa
 
 # ---- The open thread -----------------------------------------------------------------------------
 
+_Claimer = aliased(Person, name="claimer")
 _HEAD = sa.select(
     Thread.id,
     Thread.key,
@@ -288,6 +289,10 @@ _HEAD = sa.select(
     Thread.waiting_since,
     Thread.due_at,
     Thread.removed_at,
+    Thread.claimed_by_id,
+    Thread.claimed_until,
+    _Claimer.last_name.label("claimer_last_name"),
+    _Claimer.first_name.label("claimer_first_name"),
     Thread.patient_read_at,
     Thread.last_staff_message_at,
     Thread.last_patient_message_at.label("at"),
@@ -299,7 +304,7 @@ _HEAD = sa.select(
     Patient.gender,
     Patient.phone,
     Patient.record_number,
-).select_from(Thread).join(Person, Person.id == Thread.patient_id).join(Patient, Patient.id == Thread.patient_id)  # fmt: skip
+).select_from(Thread).join(Person, Person.id == Thread.patient_id).join(Patient, Patient.id == Thread.patient_id).outerjoin(_Claimer, _Claimer.id == Thread.claimed_by_id)  # fmt: skip
 _MESSAGES = (
     sa.select(
         Message.id,

@@ -1,7 +1,6 @@
 """The open message: read, received, closed, deleted, restored."""
 
 from collections.abc import Callable
-from datetime import UTC
 from typing import Any
 
 from flask import render_template, request
@@ -9,7 +8,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from practice import conversations, threads
-from practice.db import WRITE, db, now, small_write
+from practice.db import now
 from practice.errors import NotAllowed, Stale
 from practice.threads import NEWEST, Event, Opened, opened_by_staff, way_of
 from staff import blueprint
@@ -19,6 +18,7 @@ from web.answers import Answer, is_htmx, notice, to
 from web.facts import facts_of
 from web.formats import day, full_name, stamp
 from web.gate import visitor
+from web.looks import note_look
 
 
 @blueprint.get("/messages/<key>")
@@ -34,6 +34,16 @@ def receive(key: str) -> Answer:
 @blueprint.post("/messages/<key>/closing")
 def close(key: str) -> Answer:
     return _act(key, conversations.close, "closed")
+
+
+@blueprint.post("/messages/<key>/claim")
+def claim(key: str) -> Answer:
+    return _act(key, conversations.claim, "claimed")
+
+
+@blueprint.post("/messages/<key>/claim-release")
+def release(key: str) -> Answer:
+    return _act(key, conversations.release, "released")
 
 
 @blueprint.post("/messages/<key>/removal")
@@ -92,14 +102,8 @@ def opened(key: str) -> Opened:
 
 def open_logged(key: str) -> Opened:
     """The same, and the look is written down before anything is shown."""
-    found, at = opened(key), now()
-    values = {
-        "person_id": visitor().person_id,
-        "thread_id": found.head.id,
-        "hour": int(at.replace(tzinfo=UTC).timestamp() // 3600),
-        "at": at,
-    }
-    small_write(threads.log_read(db.engines[WRITE].dialect.name), values, waits=True)
+    found = opened(key)
+    note_look(found.head.id)
     return found
 
 
@@ -126,7 +130,8 @@ def shown(found: Opened) -> dict[str, Any]:
         "facts": facts_of(head.type, head.id),
         "way": way_of(asked[-1], found) if asked else [],
         "received": received[-1] if received and not head.is_unread else None,
-        "may": {"receive": threads.can_receive(head), "close": threads.can_close(head), "remove": threads.can_remove(head)},
+        "may": {"receive": threads.can_receive(head), "claim": threads.can_claim(head), "close": threads.can_close(head)},
+        "claimer": full_name(head, "claimer_") if threads.is_claimed(head) else "",
         "state_words": _state_words(head),
         "is_late": head.due_at is not None and head.due_at < now(),
     }
@@ -147,7 +152,7 @@ def _state_words(head: Any) -> str:
 def lost_race(key: str) -> Answer:
     """409 with the pane as it now is, naming who was faster."""
     found = open_logged(key)
-    last = found.events[-1] if found.events else None
+    last = next((e for e in reversed(found.events) if e.did != Event.OPENED), None)  # opening changes nothing
     newest = found.messages[-1]
     if last is None or newest.sent_at > last.at:
         words = _(

@@ -7,7 +7,20 @@ from werkzeug.wrappers import Response as BaseResponse
 
 Answer = str | tuple[str, int] | tuple[str, int, dict[str, str]] | BaseResponse
 
-NOTICES = ("sent", "saved", "deleted", "removed", "restored", "closed", "received", "answered", "handed", "logged-out")
+NOTICES = (
+    "sent",
+    "saved",
+    "deleted",
+    "removed",
+    "restored",
+    "closed",
+    "received",
+    "answered",
+    "handed",
+    "claimed",
+    "released",
+    "logged-out",
+)
 """What a page may say after a redirect, by code: words never travel in addresses or cookies."""
 
 

@@ -259,9 +259,10 @@ def thread_title(title: str) -> str:
     return gettext(title) if title in FIXED_TITLES else title
 
 
-def full_name(row: Any) -> str:
-    """LAST, FIRST of a row with both."""
-    return ", ".join(part for part in (row.last_name, row.first_name) if part)
+def full_name(row: Any, whose: str = "") -> str:
+    """LAST, FIRST of a row with both; `whose` begins the names of the two columns where a row has more than one person."""
+    last, first = getattr(row, f"{whose}last_name"), getattr(row, f"{whose}first_name")
+    return ", ".join(part for part in (last, first) if part)
 
 
 def _links() -> Callable[..., str]:

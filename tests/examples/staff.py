@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from practice import conversations
 from practice.db import new_key
 
 
@@ -20,6 +21,14 @@ def _answered(cast: Any) -> dict[str, Any]:
     made = _thread(cast)
     key = made["own"]["key"]
     cast.answer(cast.sam, key)
+    return made | {"data": {"version": str(cast.thread(key).version)}}
+
+
+def _claimed(cast: Any) -> dict[str, Any]:
+    made = _thread(cast)
+    key = made["own"]["key"]
+    if cast.thread(key).claimed_by_id is None:
+        conversations.claim(key, version=cast.thread(key).version, by=cast.sam.actor)
     return made | {"data": {"version": str(cast.thread(key).version)}}
 
 
@@ -44,6 +53,8 @@ EXAMPLES = {
     "staff.search": lambda cast: {"data": {"last_name": "KWON"}},
     "staff.message": _thread,
     "staff.receive": _thread,
+    "staff.claim": _thread,
+    "staff.release": _claimed,
     "staff.close": _thread,
     "staff.delete": _answered,
     "staff.restore": _answered,

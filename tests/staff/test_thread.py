@@ -42,7 +42,7 @@ def test_a_browser_gets_list_and_pane_and_htmx_the_pane_alone(cast):
 def test_what_is_not_there_is_404_for_every_act(cast, key):
     for path in ("", "/reply"):
         assert cast.sam.get(f"/staff/messages/{key}{path}").status_code == 404
-    for path in ("receipts", "closing", "removal", "restoring", "replies"):
+    for path in ("receipts", "claim", "claim-release", "closing", "removal", "restoring", "replies"):
         answer = cast.sam.post(f"/staff/messages/{key}/{path}", {"version": "1", "body": "x", "key": new_key(), "seen": "1"})
         assert answer.status_code == 404
 
@@ -132,7 +132,7 @@ def test_close_is_stopped_when_the_patient_wrote_meanwhile(cast):
 @pytest.mark.parametrize("version", ["", "x", "-1", "1" + "0" * 30, "١"])
 def test_a_version_that_is_none_is_a_race_lost(cast, version):
     key = cast.send(cast.sophie, "Others")
-    for what in ("receipts", "closing", "removal"):
+    for what in ("receipts", "claim", "claim-release", "closing", "removal"):
         assert act(cast, cast.nina, key, what, version=version).status_code == 409
     assert cast.thread(key).is_unread
 
@@ -190,7 +190,7 @@ def test_a_member_who_is_removed_loses_every_address_at_once(cast):
     cast.change("Scheduler", staff=[cast.fay])
     assert cast.sam.get(f"/staff/messages/{key}").status_code == 404
     assert cast.sam.get(f"/staff/messages/{key}/reply", htmx=True).status_code == 404
-    for what in ("receipts", "closing", "removal", "restoring"):
+    for what in ("receipts", "claim", "claim-release", "closing", "removal", "restoring"):
         assert act(cast, cast.sam, key, what).status_code == 404
     answer = reply(cast, cast.sam, key, "My long reply")
     assert answer.status_code == 404 and "My long reply" in answer.text, "what was written is shown to copy"
@@ -201,3 +201,18 @@ def test_a_communicator_not_in_use_still_answers_what_it_has(cast):
     cast.change("Clinicians", is_in_use=False)
     assert rows(cast.nina.get("/staff/")) == [key]
     assert reply(cast, cast.nina, key, "Good morning").status_code == 303
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_a_claim_shows_to_all_and_is_released_by_whoever_has_it(cast, htmx):
+    key = cast.send(cast.sophie, "Appointment")
+    first = cast.thread(key).version
+    assert act(cast, cast.sam, key, "claim", version=first, htmx=htmx).status_code == (200 if htmx else 303)
+    mine, others = (who.get(f"/staff/messages/{key}").text for who in (cast.sam, cast.fay))
+    assert "Claimed by you until" in mine and "Release</button>" in mine and "Claimed by STAFF, SAM" in others
+    assert "Claim</button>" not in mine + others and "Release</button>" not in others
+    lost = act(cast, cast.fay, key, "claim", version=first, htmx=htmx)
+    assert lost.status_code == 409 and "STAFF, SAM was faster" in lost.text
+    assert act(cast, cast.fay, key, "claim-release", htmx=htmx).status_code == 409
+    assert act(cast, cast.sam, key, "claim-release", htmx=htmx).status_code in (200, 303)
+    assert "Claim</button>" in cast.fay.get(f"/staff/messages/{key}").text
