@@ -42,7 +42,7 @@ def route(tx: Transaction, thread: Thread, *, message: int, picked: Routable | N
     has = communicators_of(tx.session, thread.audience_id)
     is_delivered = any_routable(tx.session, has)
     if not is_delivered:
-        routable = routable_of(tx.session, thread.type) if thread.type != RequestType.OTHERS else []
+        routable = [] if picked else routable_of(tx.session, thread.type)
         if named := named_for(thread.type, thread.facility_id, routable, picked):
             _give(tx, thread, {*has, *(c.id for c in named)}, message=message)
             is_delivered = True
