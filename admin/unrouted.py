@@ -7,11 +7,13 @@ from wtforms import HiddenField
 
 from admin import blueprint
 from admin.select_user import is_key
-from practice import conversations, threads
-from practice.communicators import all_routable, titles_of_audiences
+from admin.trays import kept_place, place_in, seen_version, tray_words
+from practice import conversations, trays
+from practice.communicators import all_routable
 from practice.db import db
 from practice.errors import Invalid, NotVisible, Stale
 from practice.settings import RequestType
+from practice.trays import Tray
 from web.answers import Answer, notice, page, to
 from web.forms import Form
 from web.gate import visitor
@@ -30,38 +32,31 @@ def unrouted() -> Answer:
 @blueprint.post("/unrouted/<key>/handing")
 def hand_to(key: str) -> Answer:
     form = HandForm()
-    version, to_whom = form.version.data or "", form.communicator.data or ""
+    version, to_whom = seen_version(form.version.data or ""), form.communicator.data or ""
     if not is_key(key):
         raise NotVisible
     try:
-        conversations.hand_to(
-            key,
-            communicator=to_whom if is_key(to_whom) else "",
-            version=int(version) if version.isascii() and version.isdigit() and len(version) < 10 else 0,
-            by=visitor().actor,
-        )
+        communicator = to_whom if is_key(to_whom) else ""
+        conversations.hand_to(key, communicator=communicator, version=version, by=visitor().actor)
     except Invalid:
         return shown(422, wrong=key)
     except Stale:
         return shown(409, stale=what_happened(key), picked={key: to_whom})
-    return to("admin.unrouted", done="handed")
+    return to("admin.unrouted", done="handed", **kept_place())
 
 
 def what_happened(key: str) -> dict[str, Any]:
     """Who has the thread now, since when and by whom; empty when it still waits and only changed."""
     db.session.close()
-    if any(row.key == key for row in threads.unrouted()):
+    if trays.lies_in(Tray.UNROUTED, key):
         return {}
-    last = threads.last_handing(key)
+    last = trays.last_handing(key)
     return {"title": json.loads(last.words)["title"], "at": last.at, "by": last} if last else {"title": ""}
 
 
 def shown(status: int = 200, **context: Any) -> Answer:
-    rows = threads.unrouted()
-    values: dict[str, Any] = {
-        "rows": rows,
-        "limit": 200,
-        "titles": titles_of_audiences(db.session(), [row.audience_id for row in rows if row.audience_id]),
+    found = trays.unrouted(place_in(Tray.UNROUTED))
+    values: dict[str, Any] = tray_words("admin.unrouted", found) | {
         "routable": all_routable(db.session()),
         "amendment": RequestType.AMENDMENT,
         "notice": notice(),

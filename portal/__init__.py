@@ -4,8 +4,10 @@ from typing import Any
 
 from flask import Blueprint
 
+from practice.settings import MenuItem, is_on
 from practice.threads import is_new_for_patient
 from web.answers import is_htmx, notice
+from web.formats import present_practice
 from web.gate import PATIENT, guard
 
 blueprint = Blueprint("portal", __name__, url_prefix=None)
@@ -14,7 +16,13 @@ guard(blueprint, PATIENT)
 
 @blueprint.context_processor
 def shared() -> dict[str, Any]:
-    return {"notice": notice(), "is_new": is_new_for_patient, "is_htmx": is_htmx()}
+    practice = present_practice()
+    return {
+        "notice": notice(),
+        "is_new": is_new_for_patient,
+        "is_htmx": is_htmx(),
+        "on": {item: is_on(practice, item) for item in MenuItem},
+    }
 
 
-from portal import appointments, home, messages, records, results  # noqa: E402, F401
+from portal import account, appointments, home, messages, records, results  # noqa: E402, F401

@@ -10,12 +10,12 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import ValidationError
 
 from portal import blueprint
-from portal.fields import HALF_HOURS, DateField, Known, answer_by, offer_facilities, typed
+from portal.fields import HALF_HOURS, DateField, Known, answer_by, must_be_on, offer_facilities, typed
 from practice.appointments import Wish, appointments_of
 from practice.appointments import request_appointment as ask
 from practice.conversations import BODY_MAX
 from practice.errors import Invalid
-from practice.settings import RequestType, physicians
+from practice.settings import MenuItem, RequestType, physicians
 from web.answers import Answer, to
 from web.facts import STATES, WEEKDAYS
 from web.formats import present_practice, today
@@ -86,6 +86,7 @@ class AppointmentForm(Form):
 
 @blueprint.get("/appointments")
 def appointments() -> str:
+    must_be_on(MenuItem.MY_APPOINTMENTS)
     return render_template(
         "portal/appointments.html",
         here="portal.appointments",
@@ -96,6 +97,7 @@ def appointments() -> str:
 
 @blueprint.route("/appointments/new", methods=["GET", "POST"])
 def request_appointment() -> Answer:
+    must_be_on(MenuItem.REQUEST_APPOINTMENT, form_key=request.form.get("key", ""))
     if request.method != "POST":
         return _page(opened(AppointmentForm))
     form = AppointmentForm()

@@ -10,10 +10,11 @@ from wtforms import Field
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import StopValidation
 
-from practice.conversations import promised_by
+from practice.conversations import promised_by, was_sent
 from practice.db import now
-from practice.settings import RequestType, facilities
+from practice.settings import MenuItem, RequestType, SwitchedOff, facilities, is_on
 from web.formats import present_practice
+from web.gate import visitor
 
 
 class DateField(wtforms.DateField):
@@ -70,6 +71,15 @@ def offer_facilities(field: wtforms.SelectField) -> None:
 
 
 HALF_HOURS = {f"{at.hour:02}:{at.minute:02}": at for at in (time(m // 60, m % 60) for m in range(9 * 60, 18 * 60 + 1, 30))}
+
+
+def must_be_on(item: MenuItem, *, form_key: str = "") -> None:
+    """Refuses a part that is switched off, in pages that were open before too. Raises SwitchedOff.
+
+    `form_key` of a form that was sent before it was switched off: its repeat is answered as the first time.
+    """
+    if not is_on(present_practice(), item) and not was_sent(visitor().person_id, form_key.replace("\0", "")):
+        raise SwitchedOff(item)
 
 
 def answer_by(kind: RequestType) -> datetime:

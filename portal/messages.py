@@ -9,13 +9,13 @@ from wtforms import SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 
 from portal import blueprint
-from portal.fields import answer_by
-from practice.communicators import Communicator, routable_of
+from portal.fields import answer_by, must_be_on
+from practice.communicators import Routable, routable_of
 from practice.conversations import BODY_MAX, TITLE_MAX, send
 from practice.conversations import reply as write_on
 from practice.db import db, now, small_write
 from practice.errors import Invalid
-from practice.settings import RequestType
+from practice.settings import MenuItem, RequestType
 from practice.threads import (
     NEWEST,
     READ_BY_PATIENT,
@@ -47,7 +47,7 @@ class MessageForm(Form):
         filters=[tidy],
     )
     body = TextAreaField(_l("Comments"), [Filled(_l("Write your message")), TOO_LONG], filters=[tidy])
-    offered: list[Communicator]
+    offered: list[Routable]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -154,6 +154,7 @@ def _conversation(thread: Opened, form: Form, status: int = 200, *, is_newest: b
 
 @blueprint.route("/messages/new", methods=["GET", "POST"])
 def new_message() -> Answer:
+    must_be_on(MenuItem.MESSAGE, form_key=request.form.get("key", ""))
     if request.method != "POST":
         return _writing(opened(MessageForm))
     form, me = MessageForm(), visitor()

@@ -5,16 +5,15 @@ from flask_babel import lazy_gettext as _l
 from wtforms import StringField, TextAreaField
 
 from portal import blueprint
-from portal.fields import answer_by
+from portal.fields import answer_by, must_be_on
 from practice.amendments import TO_MAX
 from practice.amendments import request_amendment as ask
 from practice.conversations import BODY_MAX
 from practice.db import db
-from practice.errors import Invalid, NotVisible
+from practice.errors import Invalid
 from practice.records import RecordValue, Section, record_of, value_of
-from practice.settings import RequestType
+from practice.settings import MenuItem, RequestType
 from web.answers import Answer, page, to
-from web.formats import present_practice
 from web.forms import AtMost, Filled, Form, opened, tidy
 from web.gate import visitor
 
@@ -42,7 +41,7 @@ class AmendmentForm(Form):
 
 @blueprint.get("/my-info")
 def my_info() -> str:
-    _in_meaningful_use()
+    must_be_on(MenuItem.MY_INFO)
     return render_template("portal/my_info.html", **_record())
 
 
@@ -61,13 +60,8 @@ def request_amendment(key: str) -> Answer:
     return _page(value, form, 422)
 
 
-def _in_meaningful_use() -> None:
-    if not present_practice().meaningful_use:
-        raise NotVisible
-
-
 def _value(key: str) -> RecordValue:
-    _in_meaningful_use()
+    must_be_on(MenuItem.MY_INFO, form_key=request.form.get("key", ""))
     return value_of(db.session(), key, visitor().person_id)
 
 

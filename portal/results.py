@@ -10,12 +10,12 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import ValidationError
 
 from portal import blueprint
-from portal.fields import Chosen, DateField, Known, answer_by, offer_facilities, typed
+from portal.fields import Chosen, DateField, Known, answer_by, must_be_on, offer_facilities, typed
 from practice.conversations import BODY_MAX
 from practice.errors import Invalid
 from practice.results import HandOver, Media, Order, results_of
 from practice.results import request_result as ask
-from practice.settings import RequestType
+from practice.settings import MenuItem, RequestType
 from web.answers import Answer, to
 from web.facts import HAND_OVER, MEDIA, STATES
 from web.formats import today
@@ -85,6 +85,7 @@ class ResultForm(Form):
 
 @blueprint.get("/results")
 def results() -> str:
+    must_be_on(MenuItem.MY_RESULTS)
     return render_template(
         "portal/results.html",
         here="portal.results",
@@ -97,6 +98,7 @@ def results() -> str:
 
 @blueprint.route("/results/new", methods=["GET", "POST"])
 def request_result() -> Answer:
+    must_be_on(MenuItem.REQUEST_RESULT, form_key=request.form.get("key", ""))
     if request.method != "POST":
         return _page(opened(ResultForm))
     form = ResultForm()

@@ -7,9 +7,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from practice.conversations import BODY_MAX, Sent, clean, send
 from practice.db import Actor, Model, again_if_doubled, choice, db, transaction
-from practice.errors import NotVisible
 from practice.records import value_of
-from practice.settings import RequestType, the_practice
+from practice.settings import RequestType
 
 TITLE = "Amendment request"  # fixed word: shown in the reader's language
 TO_MAX = 500
@@ -33,12 +32,10 @@ class Amendment(Model):
 
 @again_if_doubled
 def request_amendment(patient: int, value_key: str, *, to: str, memo: str, form_key: str, by: Actor) -> Sent:
-    """*From* is taken from the record, never from the form. Raises NotVisible (not theirs, or switched off), Invalid."""
+    """*From* is taken from the record, never from the form. Raises NotVisible (not theirs), SwitchedOff, Invalid."""
     to = clean("to", to, TO_MAX)
     memo = clean("memo", memo, BODY_MAX) if memo.strip() else ""
     with transaction(by=by, did="request_amendment", patient=patient) as tx:
-        if not the_practice(tx.session).meaningful_use:
-            raise NotVisible
         value = value_of(tx.session, value_key, patient)
         sent = send(
             patient,

@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -62,8 +65,44 @@ def _sealed_up_to(session: Session) -> int:
     return (session.scalar(sa.select(sa.func.max(AuditSeal.audit_id))) or 0) - LATEST
 
 
+@dataclass(frozen=True)
+class Sealed:
+    """How far the seal reaches: the number of the newest sealed row, and when that was written."""
+
+    number: int
+    at: datetime
+
+
+def sealed_up_to() -> Sealed | None:
+    """None: nothing is sealed yet."""
+    newest = sa.select(Audit.id, Audit.at).join(AuditSeal, AuditSeal.audit_id == Audit.id).order_by(AuditSeal.position.desc())
+    row = db.session.execute(newest.limit(1)).first()
+    return Sealed(row.id, row.at) if row else None
+
+
+def unsealed() -> int:
+    """How many rows at the end wait for the worker to seal them: until then nobody would notice a change of theirs."""
+    waits = _unsealed(sa.func.count()).where(Audit.id > _sealed_up_to(db.session()))
+    return db.session.scalar(waits) or 0
+
+
+def _unsealed(what: Any) -> sa.Select[Any]:
+    return (
+        sa.select(what)
+        .select_from(Audit)
+        .outerjoin(AuditSeal, AuditSeal.audit_id == Audit.id)
+        .where(AuditSeal.audit_id.is_(None))
+    )
+
+
 def verify() -> str | None:
     """None when the chain holds, else a sentence naming the first row that does not fit."""
+    return next(faults(), None)
+
+
+def faults() -> Iterator[str]:
+    """A sentence for each row that does not fit: changed, missing, never sealed. Each is compared with the seal before it as
+    it stands, so that one changed row does not accuse all that follow."""
     position, previous = 0, ""
     page = (
         sa.select(AuditSeal.position, AuditSeal.hash, AuditSeal.audit_id, Audit.id, *COLUMNS)
@@ -73,18 +112,19 @@ def verify() -> str | None:
     )
     while rows := db.session.execute(page.where(AuditSeal.position > position)).mappings().all():
         for row in rows:
-            position += 1
-            if row["position"] != position:
-                return f"seal {position} is missing"
+            follows = row["position"] == position + 1
+            yield from (f"seal {missing} is missing" for missing in range(position + 1, row["position"]))
+            position = row["position"]
             if row["id"] is None:
-                return f"audit row {row['audit_id']} is missing"
-            previous = chain(previous, {c.name: row[c.name] for c in COLUMNS})
-            if previous != row["hash"]:
-                return f"audit row {row['audit_id']} was changed"
-    return None
+                yield f"audit row {row['audit_id']} is missing"
+            elif follows and chain(previous, {c.name: row[c.name] for c in COLUMNS}) != row["hash"]:
+                yield f"audit row {row['audit_id']} was changed, or its seal {position} or the one before it"
+            previous = row["hash"]
+    late = _unsealed(Audit.id).where(Audit.id <= _sealed_up_to(db.session())).order_by(Audit.id).limit(BATCH)
+    yield from (f"audit row {number} was never sealed" for number in db.session.scalars(late))
 
 
-def note(*, by: Actor, did: str, about: str = "", patient: int | None = None) -> None:
-    """An audit row of its own, for what changes nothing else: a denial."""
-    with transaction(by=by, did=did, about=about, patient=patient):
-        pass
+def note(*, by: Actor, did: str, about: str = "", patient: int | None = None, details: dict[str, Any] | None = None) -> None:
+    """An audit row of its own, for what changes nothing else: a denial, an export."""
+    with transaction(by=by, did=did, about=about, patient=patient) as tx:
+        tx.details = details or {}

@@ -2,12 +2,14 @@
 
 from datetime import date
 from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from practice.db import Model, choice, db
 from practice.errors import NotVisible
+from practice.people import Patient, Person
 
 
 class Section(StrEnum):
@@ -33,6 +35,24 @@ class RecordValue(Model):
     note: Mapped[str] = mapped_column(sa.String(200))
     recorded_on: Mapped[date | None]
     __table_args__ = (sa.Index(None, "patient_id", "section", "id"),)
+
+
+def account_of(patient: int) -> Any:
+    """A patient's own data as the practice has them: a row with the columns of person and patient. Raises NotVisible."""
+    columns = (
+        Person.last_name,
+        Person.first_name,
+        Person.email,
+        Patient.dob,
+        Patient.gender,
+        Patient.phone,
+        Patient.record_number,
+    )
+    found = sa.select(*columns).join(Patient, Patient.id == Person.id).where(Person.id == patient)
+    row = db.session.execute(found).first()
+    if row is None:
+        raise NotVisible
+    return row
 
 
 def record_of(patient: int) -> dict[Section, list[RecordValue]]:

@@ -1,13 +1,17 @@
 """The practice's own settings (one row), its facilities and the physicians that refer to it."""
 
-from datetime import date
+import json
+from datetime import date, time
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from practice.calendar import BusinessCalendar, Opening
 from practice.db import Model, choice, db
+from practice.errors import NotVisible
 
 OPENING = "[" + ", ".join(['["08:00", "18:00"]'] * 5 + ["null"] * 2) + "]"
 
@@ -45,7 +49,7 @@ class Practice(Model):
     emergency_number: Mapped[str] = mapped_column(sa.String(20))
     time_zone: Mapped[str] = mapped_column(sa.String(60))
     country: Mapped[str] = mapped_column(sa.String(2))  # ISO 3166, for public holidays
-    region: Mapped[str] = mapped_column(sa.String(12), server_default="")  # the library's subdivision of the country
+    region: Mapped[str] = mapped_column(sa.String(20), server_default="")  # the library's subdivision of the country
     promise_appointment: Mapped[int] = mapped_column(server_default="3")  # business days until an answer
     promise_result: Mapped[int] = mapped_column(server_default="3")
     promise_others: Mapped[int] = mapped_column(server_default="3")
@@ -59,6 +63,7 @@ class Practice(Model):
     emergency_text: Mapped[str] = mapped_column(sa.String(1000), server_default="")  # said beside the emergency number
     menu_off: Mapped[str] = mapped_column(sa.String(200), server_default="")  # the MenuItems switched off, "a,b"
     logo_key: Mapped[str] = mapped_column(sa.String(22), server_default="")  # "": no logo; a new one for each logo
+    holidays_key: Mapped[str] = mapped_column(sa.String(22), server_default="")  # "": no Holiday; a new one for each change
     version: Mapped[int] = mapped_column(sa.Integer, server_default="1")
     __mapper_args__ = {"version_id_col": version}
 
@@ -147,6 +152,7 @@ def new_practice() -> Practice:
         emergency_text="",
         menu_off="",
         logo_key="",
+        holidays_key="",
     )
 
 
@@ -159,6 +165,69 @@ def promise_days(practice: Any, kind: RequestType) -> int:
 def is_on(practice: Any, item: MenuItem) -> bool:
     """Whether patients have this part of the portal. `practice`: the row, or one with its columns."""
     return item not in practice.menu_off.split(",") and (item != MenuItem.MY_INFO or bool(practice.meaningful_use))
+
+
+class SwitchedOff(NotVisible):
+    """A part of the portal that patients do not have now: its page says how else to ask."""
+
+    def __init__(self, item: MenuItem) -> None:
+        super().__init__(item)
+        self.item = item
+
+
+REQUESTED_IN = {
+    RequestType.APPOINTMENT: MenuItem.REQUEST_APPOINTMENT,
+    RequestType.RESULT: MenuItem.REQUEST_RESULT,
+    RequestType.OTHERS: MenuItem.MESSAGE,
+    RequestType.AMENDMENT: MenuItem.MY_INFO,
+}
+"""Where in the menu a patient begins a request of each type."""
+
+
+# ---- When it is open -----------------------------------------------------------------------------
+
+
+def business_calendar(session: sa.orm.Session | None = None) -> BusinessCalendar:
+    """When the practice is open, as it is saved now."""
+    return calendar_of(the_practice(session), session)
+
+
+def calendar_of(practice: Any, session: sa.orm.Session | None = None) -> BusinessCalendar:
+    """The same of a practice that was read before: the row, or one with its columns.
+
+    Its own days are read once in a process for each change of them: their key is a new one each time.
+    """
+    closed, opened = _own_days(session or db.session(), practice.holidays_key)
+    return BusinessCalendar(practice.time_zone, opening_of(practice.opening), practice.country, practice.region, closed, opened)
+
+
+_own: dict[str, tuple[frozenset[date], frozenset[date]]] = {}
+
+
+def _own_days(session: sa.orm.Session, key: str) -> tuple[frozenset[date], frozenset[date]]:
+    """The days on which it is closed besides, and the public holidays on which it is open."""
+    if not key:
+        return frozenset(), frozenset()
+    if key not in _own:
+        days = session.execute(sa.select(Holiday.day, Holiday.is_closed)).all()
+        if len(_own) >= 16:
+            _own.clear()
+        _own[key] = frozenset(d for d, is_closed in days if is_closed), frozenset(d for d, is_closed in days if not is_closed)
+    return _own[key]
+
+
+@lru_cache(maxsize=32)
+def opening_of(text: str) -> Opening:
+    """The opening hours as they are kept (JSON)."""
+    return tuple((time.fromisoformat(day[0]), time.fromisoformat(day[1])) if day else None for day in json.loads(text))
+
+
+def opening_text(opening: Opening) -> str:
+    """How they are kept."""
+    return json.dumps([[f"{at:%H:%M}" for at in day] if day else None for day in opening])
+
+
+# ---- Short lists ---------------------------------------------------------------------------------
 
 
 def facilities() -> list[Facility]:

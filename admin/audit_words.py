@@ -1,0 +1,228 @@
+"""What the audit calls verbs and fields: each verb of practice/ has its words here (a test looks for one without)."""
+
+from typing import Any
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+
+from practice.people import AccountStatus, Gender
+from practice.settings import MenuItem
+from web.formats import WORD_OF
+
+VERBS: dict[str, Any] = {
+    # Messages
+    "send": _l("sent a message"),
+    "reply": _l("wrote again"),
+    "start": _l("started a conversation"),
+    "answer": _l("answered"),
+    "request_appointment": _l("asked for an appointment"),
+    "request_result": _l("asked for a result"),
+    "request_amendment": _l("asked for an amendment"),
+    "receive": _l("marked as received"),
+    "close": _l("closed a thread"),
+    "remove": _l("removed a thread from the lists"),
+    "restore": _l("restored a thread"),
+    "hand_to": _l("handed a thread on"),
+    "read": _l("read a thread"),
+    "claim": _l("took over a thread"),
+    "release": _l("released a thread"),
+    "release lost claims": _l("released threads that nobody handles any more"),
+    "break_glass": _l("opened a thread with a reason"),
+    "restore_removed": _l("restored a removed thread"),
+    "save_draft": _l("kept a draft"),
+    "open_draft": _l("opened a kept draft"),
+    # Who is in charge
+    "add_communicator": _l("added a communicator"),
+    "save_communicator": _l("changed a communicator"),
+    "delete_communicator": _l("deleted a communicator"),
+    "handle_everything": _l("took everything in charge"),
+    "hand_open_threads": _l("handed open threads on"),
+    "replace_staff": _l("replaced somebody by somebody else everywhere"),
+    "add_absence": _l("added an absence"),
+    "change_absence": _l("changed an absence"),
+    "end_absence": _l("ended an absence"),
+    # People
+    "add_patient": _l("added a patient"),
+    "add_staff": _l("added a member of staff"),
+    "save_staff": _l("changed a member of staff"),
+    "invite": _l("invited somebody"),
+    "accept_invitation": _l("accepted an invitation"),
+    "match_patient": _l("matched a patient to a record number"),
+    "unmatch_patient": _l("took a patient's record number away"),
+    "lock_patient": _l("locked a patient's account"),
+    "unlock_patient": _l("unlocked a patient's account"),
+    "link_staff": _l("linked a member of staff to a patient's account"),
+    "unlink_staff": _l("ended the link of a member of staff to a patient's account"),
+    "merge_patients": _l("merged two accounts of one patient"),
+    "undo_merge": _l("took a merge back"),
+    "begin_import": _l("brought a file to import"),
+    "check_import": _l("checked a file to import"),
+    "discard_import": _l("discarded a file to import"),
+    "import_staff": _l("imported staff"),
+    "import_patients": _l("imported patients"),
+    "active_staff": _l("enabled a member of staff"),
+    "disabled_staff": _l("disabled a member of staff"),
+    "locked_staff": _l("locked a member of staff"),
+    "invited_staff": _l("invited a member of staff"),
+    # The practice
+    "save_practice": _l("changed the practice"),
+    "save_menu": _l("changed the menu settings"),
+    "save_holidays": _l("changed the holidays"),
+    "add_closed_day": _l("added a closed day"),
+    "save_logo": _l("changed the logo"),
+    "remove_logo": _l("removed the logo"),
+    # Lists
+    "add_entry": _l("added an entry to a short list"),
+    "save_entry": _l("changed an entry of a short list"),
+    "delete_entry": _l("deleted an entry of a short list"),
+    # Log-ins and refusals
+    "log_in": _l("logged in"),
+    "log_in_failed": _l("could not log in"),
+    "log_out": _l("logged out"),
+    "denied": _l("was refused"),
+    # The audit, and what comes by itself
+    "export_audit": _l("exported the audit"),
+    "seal the audit": _l("sealed the audit"),
+    "deliver what waited": _l("delivered what waited"),
+    "forget ended sessions": _l("deleted sessions that ended"),
+    "forget old imports": _l("deleted files that were not imported"),
+    "forget ended links": _l("deleted links that ended"),
+    "forget sent notices": _l("deleted notices that were sent"),
+    "set_up_demo": _l("set up the demo"),
+    "set_up_load": _l("set up a measurement"),
+}
+
+FIELDS: dict[str, Any] = {
+    "added": _l("Added"),
+    "address": _l("Address"),
+    "before": _l("Before"),
+    "after": _l("After"),
+    "name": _l("Name"),
+    "title": _l("Title"),
+    "type": _l("Type"),
+    "help": _l("Help for patients"),
+    "is": _l("After"),
+    "was": _l("Before"),
+    "is_in_use": _l("In Use"),
+    "list": _l("List"),
+    "login": _l("ID"),
+    "last_name": _l("Last name"),
+    "first_name": _l("First name"),
+    "email": _l("Email"),
+    "level": _l("Level"),
+    "group": _l("Group"),
+    "specialty": _l("Specialty"),
+    "institution": _l("Institution"),
+    "department": _l("Department"),
+    "is_admin": _l("Admin"),
+    "file": _l("File"),
+    "keys": _l("Fingerprint of the keys"),
+    "removed": _l("Removed"),
+    "renamed": _l("Staff changed along"),
+    "reason": _l("Reason"),
+    "rows": _l("Rows"),
+    "status": _l("Status"),
+    "staff": _l("The users in charge"),
+    "facilities": _l("Facilities"),
+    "format": _l("Format"),
+    "kind": _l("Kind"),
+    "person": _l("Person"),
+    "patient": _l("Patient"),
+    "about": _l("About"),
+    "since": _l("From"),
+    "until": _l("To"),
+    "did": _l("What"),
+    "record_number": _l("Record number"),
+    "deputy": _l("Deputy"),
+    "starts_at": _l("Begins (UTC)"),
+    "ends_at": _l("Ends (UTC)"),
+    "removed_at": _l("Removed (UTC)"),
+    "to": _l("To whom"),
+    "with": _l("With"),
+    "threads": _l("Threads"),
+    "values": _l("Values of the record"),
+    "communicators": _l("Communicators"),
+    "merged": _l("Merged account"),
+    "merged_into": _l("Merged into"),
+    "parted_from": _l("Parted from"),
+    "logo": _l("Logo"),
+    "phone": _l("Phone"),
+    "hours": _l("Hours"),
+    "opening": _l("Opening hours"),
+    "emergency_number": _l("Emergency number"),
+    "emergency_text": _l("Words beside the emergency number"),
+    "time_zone": _l("Time zone"),
+    "country": _l("Country"),
+    "region": _l("Region"),
+    "promise_appointment": _l("Days until an answer: Appointment"),
+    "promise_result": _l("Days until an answer: Result"),
+    "promise_others": _l("Days until an answer: Others"),
+    "amendment_days": _l("Days until a decision: Amendment"),
+    "claim_hours": _l("Hours that a claim holds"),
+    "meaningful_use": _l("Meaningful Use mode"),
+    "shows_staff_names": _l("Patients see names of staff"),
+    "asks_physician": _l("Referring physician is required"),
+    **{item.value: _l("Menu item: %(name)s", name=item.value.replace("_", " ")) for item in MenuItem},
+}
+
+OTHERS: dict[str, Any] = {
+    "system": _l("the system"),
+    "command": _l("a command"),
+    "anonymous": _l("somebody not logged in"),
+}
+
+TABLES: dict[str, Any] = {
+    "communicator": _l("Communicator"),
+    "thread": _l("Thread"),
+    "facility": _l("Facility"),
+    "referring_physician": _l("Referring physician"),
+    "staff_term": _l("Word for staff"),
+    "patient": _l("Patient"),
+    "staff": _l("Staff"),
+}
+
+_WORDS: dict[str, Any] = {
+    **{kind.value: word for kind, word in WORD_OF.items()},
+    AccountStatus.INVITED.value: _l("invited"),
+    AccountStatus.ACTIVE.value: _l("active"),
+    AccountStatus.LOCKED.value: _l("locked"),
+    AccountStatus.DISABLED.value: _l("disabled"),
+    Gender.FEMALE.value: _l("female"),
+    Gender.MALE.value: _l("male"),
+}
+
+
+def verb(did: str) -> str:
+    """The words of a verb; of one that a later release no longer has, its name."""
+    return str(VERBS.get(did) or did.replace("_", " "))
+
+
+def field(name: str) -> str:
+    return str(FIELDS.get(name) or name.replace("_", " "))
+
+
+def value(content: Any) -> str:
+    """A value of the audit as text; what people wrote stays what it is."""
+    if content is None or content == "":
+        return ""
+    if isinstance(content, bool):
+        return _("Yes") if content else _("No")
+    if isinstance(content, list):
+        return ", ".join(map(value, content))
+    if isinstance(content, dict):
+        return "; ".join(f"{field(name)}: {value(one)}" for name, one in content.items())
+    return str(_WORDS.get(content) or content) if isinstance(content, str) else str(content)
+
+
+def changes(details: Any) -> list[tuple[str, str, str]]:
+    """Field, before and after of all that a row tells; what is no change stands under after."""
+    if not isinstance(details, dict):
+        return [("", "", value(details))]
+    before, after = details.get("before"), details.get("after")
+    if not (isinstance(before, dict) and isinstance(after, dict)):
+        before, after = {}, {}
+        rest = details
+    else:
+        rest = {name: content for name, content in details.items() if name not in ("before", "after")}
+    rows = [(field(name), value(before.get(name)), value(after.get(name))) for name in {**before, **after}]
+    return rows + [(field(name), "", value(content)) for name, content in rest.items()]

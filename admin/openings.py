@@ -1,0 +1,117 @@
+"""Open with a reason (break-glass): the words of an envelope for one admin and one hour, logged and shown to all admins."""
+
+from typing import Any
+
+from flask import request
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from wtforms import TextAreaField
+
+from admin import blueprint
+from admin.select_user import is_key
+from admin.trays import around, kept_place
+from practice import threads, trays
+from practice.db import new_key
+from practice.errors import Invalid, NotVisible
+from practice.threads import NEWEST, Event, ThreadState
+from practice.trays import REASON_MAX, OpenedWithReason
+from web.answers import Answer, page, to
+from web.facts import facts_of
+from web.forms import AtMost, Filled, Form, opened, tidy
+from web.gate import drafts_to, visitor
+from web.looks import note_look
+
+
+class ReasonForm(Form):
+    reason = TextAreaField(
+        _l("Reason"),
+        [Filled(_l("Write why you must read it.")), AtMost(REASON_MAX, _l("Use at most 500 characters."))],
+        filters=[tidy],
+    )
+
+
+@blueprint.get("/threads/<key>/opening")
+def opening(key: str) -> Answer:
+    return asked(envelope(key), opened(ReasonForm))
+
+
+@blueprint.post("/threads/<key>/opening")
+@drafts_to("admin.opening")
+def open_with_reason(key: str) -> Answer:
+    if not is_key(key):
+        raise NotVisible
+    form = ReasonForm()
+    if form.validate_on_submit():
+        form_key = form.key.data if is_key(form.key.data) else new_key()
+        try:
+            trays.open_with_reason(key, reason=form.reason.data, form_key=form_key, by=visitor().actor)
+            return to("admin.opened_thread", key=key)
+        except Invalid as error:
+            form.put(error)
+            form.key.data = new_key()
+    return asked(envelope(key), form, 422)
+
+
+def envelope(key: str) -> Any:
+    if not is_key(key):
+        raise NotVisible
+    return trays.envelope(key, visitor().own_patient_id)
+
+
+def asked(row: Any, form: Form, status: int = 200) -> Answer:
+    return page("admin/opening.html", "admin/_opening.html", status, row=row, form=form)
+
+
+@blueprint.get("/threads/<key>")
+def opened_thread(key: str) -> Answer:
+    """The whole thread, read only, while this admin's opening lasts; the look is written down first."""
+    found = look_at(key)
+    head = found.thread.head
+    note_look(head.id)
+    return page(
+        "admin/opened_thread.html",
+        "admin/_opened_thread.html",
+        opening=found,
+        thread=found.thread,
+        head=head,
+        facts=facts_of(head.type, head.id),
+        words=event_words(),
+        state=state_words(head),
+    )
+
+
+def look_at(key: str) -> OpenedWithReason:
+    if not is_key(key):
+        raise NotVisible
+    earlier = request.args.get("earlier", "")
+    before = threads.message_in(key, earlier) if is_key(earlier) else NEWEST
+    return trays.opened_with_reason(key, visitor().person_id, before=before)
+
+
+def event_words() -> dict[Event, str]:
+    return {
+        Event.DELIVERED: _("delivered"),
+        Event.RECEIVED: _("received"),
+        Event.CLOSED: _("closed"),
+        Event.REMOVED: _("deleted from the lists"),
+        Event.RESTORED: _("restored"),
+        Event.HANDED: _("handed on"),
+        Event.CLAIMED: _("claimed"),
+        Event.RELEASED: _("released"),
+        Event.OPENED: _("opened by an admin, with a reason"),
+        Event.MOVED: _("moved to another account of the patient"),
+    }
+
+
+def state_words(head: Any) -> str:
+    states = {ThreadState.WAITING: _("Waiting"), ThreadState.ANSWERED: _("Answered"), ThreadState.CLOSED: _("Closed")}
+    return states[head.state]
+
+
+@blueprint.get("/openings")
+def openings() -> Answer:
+    place = None
+    for name, key in kept_place().items():
+        place = trays.place_of_opening(key, is_newer=name == "after")
+    found = trays.openings(place)
+    return page("admin/openings.html", "admin/_openings.html", rows=found.rows, **around("admin.openings", found))
