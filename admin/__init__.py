@@ -5,7 +5,10 @@ from typing import Any
 from flask import Blueprint, current_app, g
 from flask_babel import lazy_gettext as _l
 
-from practice.threads import unrouted_count
+from practice.board import gap_types
+from practice.db import db
+from practice.trays import unrouted_count
+from web.formats import present_practice
 from web.gate import ADMIN, guard
 
 blueprint = Blueprint("admin", __name__, url_prefix="/admin")
@@ -31,11 +34,28 @@ MENU = (
 
 @blueprint.context_processor
 def side_menu() -> dict[str, Any]:
-    """The pages, and the number beside *Unrouted*, read once for each page."""
+    """The pages, and the numbers beside *Unrouted* and *Coverage*, read once for each page."""
     if "unrouted_count" not in g:
         g.unrouted_count = unrouted_count()
-    menu = [entry for entry in MENU if entry[0] in current_app.view_functions]
-    return {"menu": menu, "counts": {"admin.unrouted": g.unrouted_count}}
+    if "gap_count" not in g:
+        g.gap_count = len(gap_types(db.session(), meaningful_use=present_practice().meaningful_use))
+    pages = [entry for entry in MENU if entry[0] in current_app.view_functions]
+    return {"menu": pages, "counts": {"admin.unrouted": g.unrouted_count, "admin.coverage": g.gap_count}}
 
 
-from admin import communicators, unrouted  # noqa: E402, F401
+from admin import (  # noqa: E402, F401
+    absences,
+    audit,
+    communicators,
+    coverage,
+    deletions,
+    imports,
+    lists,
+    menu,
+    openings,
+    patients,
+    practice,
+    staff,
+    trays,
+    unrouted,
+)

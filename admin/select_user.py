@@ -6,14 +6,16 @@ from flask import render_template, request
 from flask_babel import gettext as _
 from wtforms import Field
 
-from practice.communicators import Overview, staff_found, staff_with_keys
+from practice.communicators import TERMS, Overview, Sought, staff_found, staff_with_keys, terms_in_use
 from practice.db import db
-from practice.people import fold
 from practice.threads import PAGE
 from web.answers import Answer, is_htmx
+from web.formats import full_name, local, number
+from web.spreadsheets import xlsx
 
 ACTIONS = ("add", "search", "clear", "page")
 KEY_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+SHEET_MAX = 5_000  # rows of a spreadsheet
 
 
 def is_key(text: str) -> bool:
@@ -30,38 +32,69 @@ def page_number(text: str) -> int:
     return max(int(text), 1) if text.isascii() and text.isdigit() and len(text) < 6 else 1
 
 
-def show(form: Any, communicator: Overview | None, action: str, value: str) -> Answer:
-    """The page where staff are found and ticked; `action` is what was pressed. Nothing is saved."""
-    q = "" if action in ("add", "clear") else request.form.get("q", "").replace("\0", "").strip()[:100]
-    picked = [] if action in ("add", "clear") else [key for key in keys_in("pick") if key not in form.staff.data]
-    page = page_number(value) if action == "page" else 1
-    rows, total = staff_found(db.session(), q, limit=PAGE, offset=(page - 1) * PAGE)
+def show(form: Any, communicator: Overview | None, action: str, value: str, *, address: str) -> Answer:
+    """The page where staff are found and ticked; `action` is what was pressed. Nothing is saved. `address`: the editor's."""
+    is_fresh, terms = action in ("add", "clear"), terms_in_use(db.session())
+    sought = Sought() if is_fresh else sought_in(terms)
+    picked = [] if is_fresh else [key for key in keys_in("pick") if key not in form.staff.data]
+    part = staff_found(db.session(), sought, page=page_number(value) if action == "page" else 1, size=PAGE)
     values = {
         "form": form,
-        "open": communicator,
-        "q": q,
-        "rows": rows,
-        "total": total,
-        "page": page,
+        "address": address,
+        "sought": sought,
+        "terms": terms,
+        "part": part,
         "size": PAGE,
         "picked": staff_with_keys(db.session(), picked),
-        "elsewhere": [key for key in picked if key not in {row.key for row in rows}],
-        "name": form.title.data or _("a new communicator"),
-        "is_all": not fold(q),
+        "elsewhere": [key for key in picked if key not in {row.key for row in part.rows}],
+        "name": form.title.data or (communicator.title if communicator else _("a new communicator")),
     }
     return render_template("admin/_select_user.html" if is_htmx() else "admin/select_user.html", **values)
 
 
+def sought_in(terms: dict[str, list[str]]) -> Sought:
+    """What the sent form searches for. A level, institution or department that nobody has is not asked for."""
+    chosen = {kind: request.form.get(kind, "") for kind in TERMS}
+    return Sought(
+        words=request.form.get("q", "").replace("\0", "").strip()[:100],
+        is_logged_on=request.form.get("logged_on") == "y",
+        **{kind: name if name in terms[kind] else "" for kind, name in chosen.items()},
+    )
+
+
+def sheet() -> Answer:
+    """All that the search finds, as a spreadsheet."""
+    part = staff_found(db.session(), sought_in(terms_in_use(db.session())), page=1, size=SHEET_MAX)
+    head = [_("Status"), _("ID"), _("Name"), _("Level"), _("Group"), _("Specialty"), _("Last Logon"), _("Last Logout")]
+    rows = [
+        [_("logged on") if row.is_logged_on else _("not logged on"), row.login, full_name(row), row.level, row.group]
+        + [row.specialty, minute(row.last_logon_at), minute(row.last_logout_at)]
+        for row in part.rows
+    ]
+    if part.total > SHEET_MAX:
+        rows.append([_("These are the first %(most)s of %(all)s.", most=number(SHEET_MAX), all=number(part.total))])
+    return xlsx(head, rows, name="users")
+
+
+def minute(moment: Any) -> str:
+    """2026-11-25 09:12, in the practice's zone."""
+    return f"{local(moment):%Y-%m-%d %H:%M}" if moment else ""
+
+
 class KeysField(Field):
-    """Keys of members of staff, each in a hidden input of the same name."""
+    """Keys of rows, each in an input of the same name. `gone`: what to say when one cannot be a key."""
 
     data: list[str]
+
+    def __init__(self, label: Any, *, gone: Any, **more: Any) -> None:
+        super().__init__(label, **more)
+        self.gone = gone
 
     def process_formdata(self, valuelist: list[str]) -> None:
         self.data = list(dict.fromkeys(valuelist))
         if not all(map(is_key, self.data)):
             self.data = [key for key in self.data if is_key(key)]
-            raise ValueError(_("One of the users is not there any more."))
+            raise ValueError(self.gone)
 
     def process_data(self, value: Any) -> None:
         self.data = list(value or [])

@@ -2,36 +2,55 @@
 
 Both are served by gunicorn with two sync workers on the same database, small and large, and are asked in turn by one client
 that opens a connection for each request: product small, floor small, product large, floor large, and again. A slow moment
-of the machine meets all four alike. Takes about ten minutes.
+of the machine meets all four alike. The pages of the admin are asked for in a large practice, product and floor in turn. Takes
+about twenty minutes.
+
+`--only` and `--times` are for a look at a part or with fewer requests, which prints the figures and writes no file.
 """
 
+import argparse
 import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import report
-from bench.measure import measure
+from bench import admin, measure, report
 from bench.site import Site, databases
 
 
 def main() -> int:
-    problems: list[str] = []
-    results = []
+    asked = _arguments()
+    results: list[measure.Result] = []
+    crowds: list[admin.Crowd] = []
     for kind in databases():
+        if asked.database not in (None, kind):
+            continue
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            with Site(kind, 1_000, folder) as small, Site(kind, 100_000, folder) as large:
-                found = measure(small, large)
-        results.append(found)
-        problems += found.problems
-    text = report.written(results, datetime.now(UTC).date())
-    Path("docs").mkdir(exist_ok=True)
-    Path("docs/performance.md").write_text(text, encoding="utf-8")
+            with Site(kind, 1_000, folder) as small:
+                if asked.only != "admin":
+                    with Site(kind, 100_000, folder) as large:
+                        results.append(measure.measure(small, large, asked.times or measure.TIMES))
+                if asked.only != "messages":
+                    with Site(kind, 1_000, folder, is_crowded=True) as crowded:
+                        crowds.append(admin.measure(small, crowded, asked.times or admin.TIMES))
+    text = report.written(results, crowds, datetime.now(UTC).date())
+    if asked == argparse.Namespace(only=None, database=None, times=None):
+        Path("docs").mkdir(exist_ok=True)
+        Path("docs/performance.md").write_text(text, encoding="utf-8")
     print(text)
-    for problem in problems:
-        print(f"bench: {problem}", file=sys.stderr)
+    problems = [words for one in results for words in one.problems] + [words for one in crowds for words in one.problems]
+    for words in problems:
+        print(f"bench: {words}", file=sys.stderr)
     return 1 if problems else 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser("bench")
+    parser.add_argument("--only", choices=("messages", "admin"))
+    parser.add_argument("--database", choices=("sqlite", "postgresql"))
+    parser.add_argument("--times", type=int, help="requests of each page")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -28,7 +28,14 @@ OPEN = """<!doctype html><title>{{ head.title }}</title><h1>{{ head.title }}</h1
 <p>{{ head.last_name }}, {{ head.first_name }} {{ head.dob }} {{ head.phone }} {{ head.state }} {{ head.due_at }}</p>
 {% for m in messages %}<h2>{{ m.last_name }}, {{ m.first_name }} {{ m.sent_at }}</h2><p>{{ m.body }}</p>{% endfor %}
 <ul>{% for e in events %}<li>{{ e.at }} {{ e.did }} {{ e.last_name }}</li>{% endfor %}</ul>"""
-TEMPLATES = {"list.html": LIST, "open.html": OPEN, "thread.html": "{% for m in messages %}<p>{{ m[0] }}</p>{% endfor %}"}
+ROWS = """<!doctype html><title>Rows</title>{% for rows in tables %}<table>{% for row in rows %}{% if loop.first %}
+<tr>{% for name in row %}<th>{{ name }}</th>{% endfor %}</tr>{% endif %}
+<tr>{% for value in row.values() %}<td>{{ value }}</td>{% endfor %}</tr>{% endfor %}</table>{% endfor %}"""
+INPUTS = """<!doctype html><title>Form</title><form method="post">{% for rows in tables %}{% for row in rows %}
+{% for name, value in row.items() %}<p>{{ name }} <input name="{{ name }}" value="{{ value }}"></p>{% endfor %}
+{% endfor %}{% endfor %}<button>Save</button></form>"""
+THREAD = "{% for m in messages %}<p>{{ m[0] }}</p>{% endfor %}"
+TEMPLATES = {"list.html": LIST, "open.html": OPEN, "rows.html": ROWS, "inputs.html": INPUTS, "thread.html": THREAD}
 
 PICKED = "SELECT id, title FROM communicator WHERE key = ?"
 AUDIENCE = "SELECT id FROM audience WHERE key = ?"
@@ -134,6 +141,13 @@ def create_app() -> Flask:
     def open_() -> str:
         head, messages, events = (database().rows(*read) for read in reads["open"])
         return render_template("open.html", head=head[0], messages=messages[49::-1], events=events[::-1])
+
+    @app.get("/rows/<int:number>")
+    def rows(number: int) -> str:
+        """A page of the admin: all columns of its rows."""
+        page = told["pages"][number]
+        tables = [database().rows(*read)[: page["most"]] for read in page["reads"]]
+        return render_template("inputs.html" if page["is_form"] else "rows.html", tables=tables)
 
     @app.get("/thread/<key>")
     def thread(key: str) -> str:

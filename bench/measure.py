@@ -166,13 +166,13 @@ class Result:
         return statistics.median(large.product) / statistics.median(small.product)
 
 
-def measure(small: Site, large: Site) -> Result:
+def measure(small: Site, large: Site, times: int = TIMES) -> Result:
     """All pages of one database; `problems` names what is over its number or wrong."""
-    result = Result(small.kind, _version(large))
+    result = Result(small.kind, version_of(large))
     for site in (small, large):
         site.serve_floor(_floor_reads(site, result))
     for page in PAGES:
-        result.figures[page.name] = figures = _measure_page(page, small, large, result)
+        result.figures[page.name] = figures = _measure_page(page, small, large, result, times)
         for site, one in zip((small, large), figures, strict=True):
             if one.ratio > RATIO:
                 words = f"{page.name} takes {one.ratio:.2f} times its floor, more than {RATIO:g}"
@@ -187,7 +187,7 @@ def measure(small: Site, large: Site) -> Result:
     return result
 
 
-def _version(site: Site) -> str:
+def version_of(site: Site) -> str:
     name = "sqlite_version()" if site.kind == "sqlite" else "current_setting('server_version')"
     with site.app.app_context():
         found = db.session.execute(sa.text(f"SELECT {name}")).scalar_one()
@@ -213,13 +213,13 @@ def _floor_reads(site: Site, result: Result) -> dict[str, list[tuple[str, Any]]]
     return reads
 
 
-def _measure_page(page: Page, small: Site, large: Site, result: Result) -> tuple[Figures, Figures]:
+def _measure_page(page: Page, small: Site, large: Site, result: Result, times: int) -> tuple[Figures, Figures]:
     both = (Figures(), Figures())
-    for n in range(WARM + TIMES):
+    for n in range(WARM + times):
         for site, figures in zip((small, large), both, strict=True):
             asked = page.ours(site)
-            ours, floors = _both(site.product, asked), _both(site.floor, page.floors(site, asked))
-            if n in (0, WARM + TIMES - 1) and (wrong := page.wrong(site, asked, ours, floors)):
+            ours, floors = both_of(site.product, asked), both_of(site.floor, page.floors(site, asked))
+            if n in (0, WARM + times - 1) and (wrong := page.wrong(site, asked, ours, floors)):
                 result.problems.append(f"{site.kind}, {site.messages} messages, {page.name}: {wrong}")
             if n >= WARM:
                 figures.product.append(ours.seconds)
@@ -227,7 +227,7 @@ def _measure_page(page: Page, small: Site, large: Site, result: Result) -> tuple
     return both
 
 
-def _both(served: Served, asked: Asked) -> Answer:
+def both_of(served: Served, asked: Asked) -> Answer:
     answer = served.ask(asked)
     if answer.status not in (200, 303):
         raise SystemExit(f"bench: {asked.method} {asked.path} is answered {answer.status}:\n{answer.body[:2000]}")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 from importlib.metadata import version
 
+from bench import admin, crowd
 from bench.measure import GROWTH, MEGABYTES, PAGES, RATIO, TIMES, Figures, Result
 
 LARGE = "100,000"
@@ -22,9 +23,14 @@ same rows, and what was written was found again by its readers.
 The times in milliseconds are those of one machine; the ratios are what holds elsewhere. Each page may take {ratio:g} times its
 floor, and {growth:g} times as long at 100,000 messages as at 1,000; a worker may have {megabytes} MB after 1,000 requests.
 """
+CROWD = """# The admin's pages in a large practice
+
+{staff:,} staff, {communicators} communicators, {patients:,} patients and {audit:,} rows of audit around 1,000 messages; product
+and floor in turn, {times} requests each. The number of statements is the same in a small practice.
+"""
 
 
-def written(results: Sequence[Result], day: date) -> str:
+def written(results: Sequence[Result], crowds: Sequence[admin.Crowd], day: date) -> str:
     """The whole file."""
     parts = [
         HEAD.format(
@@ -32,7 +38,7 @@ def written(results: Sequence[Result], day: date) -> str:
             python=platform.python_version(),
             flask=version("flask"),
             sqlalchemy=version("sqlalchemy"),
-            databases=" and ".join(result.version for result in results),
+            databases=" and ".join(one.version for one in results or crowds),
             times=TIMES,
             ratio=RATIO,
             growth=GROWTH,
@@ -40,8 +46,12 @@ def written(results: Sequence[Result], day: date) -> str:
         )
     ]
     parts += [_tables(result) for result in results]
-    parts.append("## What the floors send\n")
-    parts += [_statements(result) for result in results]
+    if crowds:
+        sizes = {"staff": crowd.STAFF, "communicators": crowd.COMMUNICATORS, "patients": crowd.PATIENTS, "audit": crowd.AUDIT}
+        parts.append(CROWD.format(**sizes, times=admin.TIMES))
+    parts += [_crowd(one) for one in crowds]
+    parts.append("# What the floors send\n")
+    parts += [_statements(result) for result in results] + [_statements(one) for one in crowds]
     return "\n".join(parts)
 
 
@@ -62,6 +72,21 @@ def _tables(result: Result) -> str:
     return "\n".join(lines)
 
 
+def _crowd(found: admin.Crowd) -> str:
+    lines = [
+        f"## {found.version}\n",
+        "| page | median | p95 | floor: median | p95 | ratio | statements |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    lines += [f"| {name} | {_times(figures)} | {found.statements[name]} |" for name, figures in found.figures.items()]
+    lines.append(
+        f"\nImport of {admin.IMPORTED:,} staff from an .xlsx file, all steps: {found.seconds:.1f} s of {admin.SECONDS}.\n"
+    )
+    if found.problems:
+        lines += ["Over its number or wrong:\n", *(f"- {problem}" for problem in found.problems), ""]
+    return "\n".join(lines)
+
+
 def _times(figures: Figures) -> str:
     cells = [f"{1000 * value:.1f}" for one in (figures.product, figures.floor) for value in (statistics.median(one), _p95(one))]
     return " | ".join([*cells, _marked(figures.ratio, RATIO)])
@@ -75,7 +100,7 @@ def _marked(value: float, most: float) -> str:
     return f"**{value:.2f}**" if value > most else f"{value:.2f}"
 
 
-def _statements(result: Result) -> str:
+def _statements(result: Result | admin.Crowd) -> str:
     lines = []
     for page, statements in result.sql.items():
         lines += [f"### {page}, {result.version}\n", "```sql", *(" ".join(one.split()) + ";" for one in statements), "```\n"]

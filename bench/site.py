@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -23,6 +23,7 @@ from flask_wtf.csrf import generate_csrf
 from sqlalchemy import event
 from werkzeug.test import Client
 
+from bench import crowd
 from practice import load, sessions
 from practice.communicators import Communicator, box_of
 from practice.db import Actor, db
@@ -56,6 +57,7 @@ class Asked:
     path: str
     form: dict[str, Any] | None
     headers: dict[str, str]
+    body: bytes | None = None  # instead of a form; its type is in the headers
 
 
 @dataclass(frozen=True)
@@ -88,10 +90,9 @@ class Served:
         self.process = subprocess.Popen(command, env=os.environ | env, stdout=self.log, stderr=self.log)
 
     def ask(self, asked: Asked) -> Answer:
-        body = urlencode(asked.form).encode() if asked.form is not None else None
-        headers = asked.headers | {"Connection": "close"}
-        if body is not None:
-            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        body = urlencode(asked.form).encode() if asked.form is not None else asked.body
+        headers = {"Content-Type": "application/x-www-form-urlencoded"} if body is not None else {}
+        headers |= asked.headers | {"Connection": "close"}
         begun = time.perf_counter()
         connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
         connection.request(asked.method, asked.path, body, headers)
@@ -124,12 +125,14 @@ class Served:
 
 
 class Site:
-    """A loaded database of a kind and size, both servers on it, and the people who ask. Ends by itself."""
+    """A loaded database of a kind and size, both servers on it, and the people who ask. Ends by itself. `is_crowded`: in a
+    large practice."""
 
-    def __init__(self, kind: str, messages: int, folder: Path) -> None:
-        self.kind, self.messages = kind, messages
-        self.folder = folder / str(messages)
+    def __init__(self, kind: str, messages: int, folder: Path, *, is_crowded: bool = False) -> None:
+        self.kind, self.messages, self.is_crowded = kind, messages, is_crowded
+        self.folder = folder / f"{messages}{'-crowded' if is_crowded else ''}"
         self.folder.mkdir()
+        self.chosen: dict[str, str] = {}  # what the admin's pages are about
         self.filter = ""  # the address of the search, once it was made
         self.ends = contextlib.ExitStack()
 
@@ -160,17 +163,22 @@ class Site:
         say = f"bench: {self.kind}, {self.messages} messages: "
         load.fill(patients=None, messages=self.messages, seed=1, say=lambda words: print(say + words, file=sys.stderr))
         self.staff = self._log_in(db.session.scalars(sa.select(Person).join(Staff).where(Staff.login == BUSY)).one())
+        self.admin = self._log_in(db.session.scalars(sa.select(Person).join(Staff).where(Staff.is_admin).limit(1)).one())
         self._choose()
+        if self.is_crowded:
+            crowd.gather(lambda words: print(say + words, file=sys.stderr))
         self.product = Served("wsgi:create_app()", self.folder, env)
         self.ends.callback(self.product.end)
         self.product.wait("/healthz")
 
-    def serve_floor(self, reads: dict[str, list[tuple[str, Any]]]) -> None:
+    def serve_floor(self, reads: dict[str, list[tuple[str, Any]]], pages: Sequence[dict[str, Any]] = ()) -> None:
+        """`pages`: of the admin, by their number."""
         told = self.folder / "floor.json"
-        told.write_text(json.dumps({"url": self.url, "reads": reads}), encoding="utf-8")
+        text = json.dumps({"url": self.url, "reads": reads, "pages": pages}, default=str)
+        told.write_text(text, encoding="utf-8")
         self.floor = Served("bench.floor:create_app()", self.folder, {"FLOOR": str(told)})
         self.ends.callback(self.floor.end)
-        self.floor.wait("/inbox")
+        self.floor.wait("/rows/0" if pages else "/inbox")
 
     def _close_engines(self) -> None:
         db.session.remove()
@@ -232,7 +240,7 @@ class Site:
             for engine in engines:
                 event.remove(engine, "before_cursor_execute", note)
         if answer.status_code not in (200, 303):
-            raise SystemExit(f"bench: {asked.path} is answered {answer.status}:\n{answer.get_data(as_text=True)[:3000]}")
+            raise SystemExit(f"bench: {asked.path} is answered {answer.status_code}:\n{answer.get_data(as_text=True)[:3000]}")
         return found
 
 

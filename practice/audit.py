@@ -95,6 +95,20 @@ def _unsealed(what: Any) -> sa.Select[Any]:
     )
 
 
+def newest_seal() -> str:
+    """The end of the chain as POSITION:HASH, to be kept elsewhere; empty while nothing is sealed."""
+    row = db.session.execute(sa.select(AuditSeal.position, AuditSeal.hash).order_by(AuditSeal.position.desc()).limit(1)).first()
+    return f"{row.position}:{row.hash}" if row else ""
+
+
+def holds(seal: str) -> bool:
+    """Whether a seal that was kept elsewhere (POSITION:HASH) is still in the chain: cutting off its end leaves no gap."""
+    position, _, found = seal.partition(":")
+    if not (position.isascii() and position.isdigit() and len(position) < 10):
+        return False
+    return db.session.scalar(sa.select(AuditSeal.hash).where(AuditSeal.position == int(position))) == found
+
+
 def verify() -> str | None:
     """None when the chain holds, else a sentence naming the first row that does not fit."""
     return next(faults(), None)

@@ -1,10 +1,12 @@
 """Communicators: who is in charge of which kind of request. The tables and the questions; routing.py decides who receives."""
 
+import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from difflib import SequenceMatcher
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,9 +14,9 @@ from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from practice.absences import Absence
 from practice.db import Audit, Model, choice, now
-from practice.people import AccountStatus, Person, Staff, fold, full_name
+from practice.people import AccountStatus, Kind, Person, Staff, fold, full_name
 from practice.sessions import LoginSession
-from practice.settings import RequestType
+from practice.settings import Facility, RequestType
 
 
 class Communicator(Model):
@@ -276,6 +278,7 @@ class Box:
     own_patient: int
     mine: tuple[Mine, ...]
     shared: tuple[Shared, ...]
+    is_away: bool = False  # absent now; asked only of whoever is in charge of something
 
     @property
     def audiences(self) -> list[int]:
@@ -310,6 +313,7 @@ _BOX = (
         Audience.id.label("audience_id"),
         Audience.unread,
         Audience.in_box,
+        _is_away(sa.bindparam("staff", type_=sa.Integer)).label("is_away"),
     )
     .select_from(Communicator)
     .outerjoin(
@@ -326,8 +330,9 @@ def box_of(session: Session, staff: int, own_patient: int | None) -> Box:
     mine: dict[int, Mine] = {}
     shared: dict[int, tuple[RequestType, list[str], list[int], int, int]] = {}
     rows = session.connection().execute(_BOX, {"staff": staff})  # columns only: the session would cost more than the query
-    is_deputy = False
-    for number, key, title, kind, is_in_use, is_mine, is_member, audience, unread, in_box in rows:
+    is_deputy = is_absent = False
+    for number, key, title, kind, is_in_use, is_mine, is_member, audience, unread, in_box, is_away in rows:
+        is_absent = bool(is_away)  # the same in every row
         if is_mine:
             mine[number] = Mine(number, key, title, kind, is_in_use)
             is_deputy = is_deputy or not is_member
@@ -342,7 +347,7 @@ def box_of(session: Session, staff: int, own_patient: int | None) -> Box:
     if is_deputy:
         whom = instead_of(session, staff)
         mine = {number: replace(m, instead_of=tuple(whom.get(number, ()))) for number, m in mine.items()}
-    return Box(staff, own_patient or 0, tuple(mine.values()), audiences)
+    return Box(staff, own_patient or 0, tuple(mine.values()), audiences, is_absent)
 
 
 # ---- For the admin -------------------------------------------------------------------------------
@@ -356,6 +361,8 @@ class InCharge:
     name: str
     level: str
     is_active: bool
+    away_until: datetime | None = None  # the last moment of an absence that lasts now
+    deputy: str = ""  # who stands in meanwhile, by name
 
 
 def in_charge_of(session: Session, communicators: list[int]) -> dict[int, list[InCharge]]:
@@ -374,74 +381,80 @@ def in_charge_of(session: Session, communicators: list[int]) -> dict[int, list[I
     return found
 
 
+def staff_with_keys(session: Session, keys: list[str]) -> list[InCharge]:
+    """The members of staff with these keys, in the order of the keys, with their absence now; unknown ones are left out."""
+    rows = session.execute(
+        sa.select(
+            Person.id,
+            Person.key,
+            Staff.login,
+            Person.last_name,
+            Person.first_name,
+            Staff.level,
+            Person.status,
+            Absence.ends_at,
+            _Deputy.last_name.label("deputy_last"),
+            _Deputy.first_name.label("deputy_first"),
+        )
+        .join(Staff, Staff.id == Person.id)
+        .outerjoin(Absence, sa.and_(Absence.staff_id == Person.id, _lasts(Absence)))
+        .outerjoin(_Deputy, _Deputy.id == Absence.deputy_id)
+        .where(Person.key.in_(keys))
+    )
+    found = {
+        row.key: InCharge(
+            row.id,
+            row.key,
+            row.login,
+            full_name(row.last_name, row.first_name),
+            row.level,
+            row.status == AccountStatus.ACTIVE,
+            row.ends_at - timedelta(microseconds=1) if row.ends_at else None,
+            full_name(row.deputy_last or "", row.deputy_first or ""),
+        )
+        for row in rows
+    }
+    return [found[key] for key in keys if key in found]
+
+
 def title_key(title: str) -> str:
     return fold(title)
 
 
 @dataclass(frozen=True)
 class Overview:
-    """A communicator as the admin's list and editor show it."""
+    """A communicator as the admin's editor shows it."""
 
     id: int
     key: str
     type: RequestType
     title: str
     is_in_use: bool
+    help: str
     version: int
     staff: list[InCharge]
-
-    @property
-    def has_somebody(self) -> bool:
-        return any(member.is_active for member in self.staff)
+    facilities: list[Facility]  # those it serves, by name; none: all
 
 
-def overview(session: Session) -> list[Overview]:
-    """All communicators by title, with their users in charge. Two statements."""
-    rows = session.scalars(sa.select(Communicator).order_by(Communicator.title_key, Communicator.type)).all()
-    staff = in_charge_of(session, [row.id for row in rows])
-    return [Overview(r.id, r.key, r.type, r.title, r.is_in_use, r.version, staff[r.id]) for r in rows]
-
-
-def staff_with_keys(session: Session, keys: list[str]) -> list[InCharge]:
-    """The members of staff with these keys, in the order of the keys; unknown ones are left out."""
-    rows = session.execute(sa.select(Person, Staff).join(Staff, Staff.id == Person.id).where(Person.key.in_(keys)))
-    found = {p.key: InCharge(p.id, p.key, s.login, p.name, s.level, p.status == AccountStatus.ACTIVE) for p, s in rows}
-    return [found[key] for key in keys if key in found]
-
-
-def staff_found(session: Session, words: str, *, limit: int, offset: int = 0) -> tuple[list[Any], int]:
-    """Staff whose login or folded name has each of the words in it, by name, with their last log-on; and how many in all."""
-    at = now()
-    is_logged_on = sa.exists().where(
-        LoginSession.person_id == Person.id,
-        LoginSession.ended_at.is_(None),
-        LoginSession.idle_ends_at > at,
-        LoginSession.ends_at > at,
+def communicator_with(session: Session, key: str) -> Overview | None:
+    """The communicator with this key, its users in charge and its facilities; None: there is none. Three statements."""
+    row = session.scalar(sa.select(Communicator).where(Communicator.key == key))
+    if row is None:
+        return None
+    served = (
+        sa.select(Facility)
+        .join(CommunicatorFacility, CommunicatorFacility.facility_id == Facility.id)
+        .where(CommunicatorFacility.communicator_id == row.id)
+        .order_by(Facility.name)
     )
-    where = [
-        sa.or_(Person.name_key.contains(word, autoescape=True), sa.func.lower(Staff.login).contains(word, autoescape=True))
-        for word in fold(words.replace(",", " ")).split()[:8]
-    ]
-    rows = session.execute(
-        sa.select(
-            Person.key,
-            Person.last_name,
-            Person.first_name,
-            (Person.status == AccountStatus.ACTIVE).label("is_active"),
-            Staff.login,
-            Staff.level,
-            Staff.last_logon_at,
-            Staff.last_logout_at,
-            is_logged_on.label("is_logged_on"),
-        )
-        .join(Staff, Staff.id == Person.id)
-        .where(*where)
-        .order_by(Person.name_key, Person.id)
-        .limit(limit)
-        .offset(offset)
-    ).all()
-    total = session.scalar(sa.select(sa.func.count()).select_from(Staff).join(Person, Person.id == Staff.id).where(*where))
-    return list(rows), total or 0
+    staff, facilities = in_charge_of(session, [row.id])[row.id], list(session.scalars(served))
+    return Overview(row.id, row.key, row.type, row.title, row.is_in_use, row.help, row.version, staff, facilities)
+
+
+def facilities_to_choose(session: Session, keys: Iterable[str]) -> list[Facility]:
+    """The facilities in use and those with these keys, by name."""
+    wanted = sa.or_(Facility.is_in_use, Facility.key.in_(list(keys)))
+    return list(session.scalars(sa.select(Facility).where(wanted).order_by(Facility.name)))
 
 
 def last_save(session: Session, key: str) -> Any:
@@ -450,6 +463,200 @@ def last_save(session: Session, key: str) -> Any:
     return session.execute(
         sa.select(Audit.actor_name, Audit.at).where(did, Audit.about == key).order_by(Audit.id.desc()).limit(1)
     ).first()
+
+
+ALIKE = 0.85  # how much of two titles must be the same, in the same order, for them to look alike
+
+
+def near_twins(session: Session, title: str, kind: RequestType, *, key: str | None) -> list[Any]:
+    """Other communicators (key, title, type), of any type, whose title looks like this one: but for a letter, an s, a dot.
+
+    Titles that differ by a number are meant to differ: *Room 1* and *Room 2*. The same title in the same type is no twin,
+    it is refused by the save.
+    """
+    itself = sa.and_(Communicator.type == kind, Communicator.title_key == title_key(title))
+    others = session.execute(
+        sa.select(Communicator.key, Communicator.title, Communicator.type, Communicator.title_key)
+        .where(Communicator.key != (key or ""), sa.not_(itself))
+        .order_by(Communicator.title_key, Communicator.type)
+    )
+    signs, digits = _signs_and_digits(title_key(title))
+    matcher = SequenceMatcher(b=signs, autojunk=False)
+    found = []
+    for other in others:
+        its_signs, its_digits = _signs_and_digits(other.title_key)
+        matcher.set_seq1(its_signs)
+        if its_digits == digits and abs(len(its_signs) - len(signs)) <= 1 and matcher.ratio() >= ALIKE:
+            found.append(other)
+    return found
+
+
+def _signs_and_digits(folded: str) -> tuple[str, str]:
+    """Of a folded title (which may be much longer than its 80 characters): without blanks and punctuation, and its numbers."""
+    digits = "".join(c for c in folded if c.isdigit())
+    return "".join(c for c in folded if unicodedata.category(c)[0] not in "PZ" and not c.isdigit())[:80], digits
+
+
+# ---- The admin's list ----------------------------------------------------------------------------
+
+NAMES = 10  # of the users in charge of a communicator that its row names
+SORTS = {
+    "title": (Communicator.title_key, Communicator.type),
+    "type": (Communicator.type, Communicator.title_key),
+    "status": (Communicator.is_in_use, Communicator.title_key),
+}
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A communicator as the admin's list shows it; `names`: the first of its active users in charge, who are `active` in all."""
+
+    key: str
+    type: RequestType
+    title: str
+    is_in_use: bool
+    names: list[str]
+    active: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """A page of a list: its rows, how many there are in all, and the number of the page (the last one, if there are fewer)."""
+
+    rows: list[Any]
+    total: int
+    number: int
+
+
+def communicators_listed(
+    session: Session, *, kind: RequestType | None, words: str, sort: str, is_descending: bool, page: int, size: int
+) -> Part:
+    """The communicators of a type whose title, or one of whose users in charge, has each of the words in it. Three statements.
+
+    `sort`: one of SORTS; `page`: from 1.
+    """
+    where = [Communicator.type == kind] if kind else []
+    if folded := words_of(words):
+        member = (
+            sa.select(Membership.communicator_id)
+            .join(Person, Person.id == Membership.staff_id)
+            .join(Staff, Staff.id == Person.id)
+            .where(Membership.until.is_(None), *_names_with(folded))
+        )
+        titled = sa.and_(*(Communicator.title_key.contains(word, autoescape=True) for word in folded))
+        where.append(sa.or_(titled, Communicator.id.in_(member)))
+    total = session.scalar(sa.select(sa.func.count()).select_from(Communicator).where(*where)) or 0
+    number = _page_within(page, total, size)
+    order = [column.desc() if is_descending else column for column in SORTS[sort]]
+    rows = session.scalars(
+        sa.select(Communicator).where(*where).order_by(*order, Communicator.id).limit(size).offset((number - 1) * size)
+    ).all()
+    names = _first_names(session, [row.id for row in rows])
+    return Part([Listed(r.key, r.type, r.title, r.is_in_use, *names.get(r.id, ([], 0))) for r in rows], total, number)
+
+
+def _page_within(page: int, total: int, size: int) -> int:
+    return max(1, min(page, -(-total // size)))
+
+
+def _first_names(session: Session, communicators: list[int]) -> dict[int, tuple[list[str], int]]:
+    """The names of the first active users in charge of each communicator, and how many there are."""
+    of_each = Membership.communicator_id
+    ranked = (
+        sa.select(
+            Membership.communicator_id,
+            Person.last_name,
+            Person.first_name,
+            sa.func.row_number().over(partition_by=of_each, order_by=(Person.name_key, Person.id)).label("place"),
+            sa.func.count().over(partition_by=of_each).label("active"),
+        )
+        .join(Person, Person.id == Membership.staff_id)
+        .where(Membership.communicator_id.in_(communicators), Membership.until.is_(None))
+        .where(Person.status == AccountStatus.ACTIVE)
+        .subquery()
+    )
+    found: dict[int, tuple[list[str], int]] = {}
+    rows = session.execute(sa.select(ranked).where(ranked.c.place <= NAMES).order_by(ranked.c.communicator_id, ranked.c.place))
+    for communicator, last, first, _, active in rows:
+        found.setdefault(communicator, ([], active))[0].append(full_name(last, first))
+    return found
+
+
+# ---- Select User ---------------------------------------------------------------------------------
+
+
+def words_of(text: str) -> list[str]:
+    """What is searched for: at most eight folded words."""
+    return fold(text.replace(",", " ")).split()[:8]
+
+
+def _names_with(words: list[str]) -> list[sa.ColumnElement[bool]]:
+    """Conditions on Person and Staff: the name or the login has each of the words in it."""
+    return [
+        sa.or_(Person.name_key.contains(word, autoescape=True), sa.func.lower(Staff.login).contains(word, autoescape=True))
+        for word in words
+    ]
+
+
+TERMS = {"level": Staff.level, "institution": Staff.institution, "department": Staff.department}
+
+
+@dataclass(frozen=True)
+class Sought:
+    """Which staff are searched for; an empty word asks for nothing."""
+
+    words: str = ""
+    level: str = ""
+    institution: str = ""
+    department: str = ""
+    is_logged_on: bool = False
+
+
+def terms_in_use(session: Session) -> dict[str, list[str]]:
+    """What staff are called now, by kind of term (TERMS): the choices of a search. One statement."""
+    each = [sa.select(sa.literal(kind).label("kind"), column.label("name")).where(column != "") for kind, column in TERMS.items()]
+    found: dict[str, list[str]] = {kind: [] for kind in TERMS}
+    for kind, name in session.execute(sa.union(*each)):
+        found[kind].append(name)
+    return {kind: sorted(names, key=fold) for kind, names in found.items()}
+
+
+def staff_found(session: Session, sought: Sought, *, page: int, size: int) -> Part:
+    """A page of the staff that are searched for, by name, with their last log-on. Two statements."""
+    at = now()
+    is_logged_on = sa.exists().where(
+        LoginSession.person_id == Person.id,
+        LoginSession.ended_at.is_(None),
+        LoginSession.idle_ends_at > at,
+        LoginSession.ends_at > at,
+    )
+    where = [Person.kind == Kind.STAFF, *_names_with(words_of(sought.words))]
+    where += [column == getattr(sought, kind) for kind, column in TERMS.items() if getattr(sought, kind)]
+    if sought.is_logged_on:
+        where += [is_logged_on, Person.status == AccountStatus.ACTIVE]
+    total = session.scalar(sa.select(sa.func.count()).select_from(Person).join(Staff, Staff.id == Person.id).where(*where)) or 0
+    number = _page_within(page, total, size)
+    rows = session.execute(
+        sa.select(
+            Person.key,
+            Person.last_name,
+            Person.first_name,
+            (Person.status == AccountStatus.ACTIVE).label("is_active"),
+            Staff.login,
+            Staff.level,
+            Staff.group,
+            Staff.specialty,
+            Staff.last_logon_at,
+            Staff.last_logout_at,
+            is_logged_on.label("is_logged_on"),
+        )
+        .join(Staff, Staff.id == Person.id)
+        .where(*where)
+        .order_by(Person.name_key, Person.id)
+        .limit(size)
+        .offset((number - 1) * size)
+    ).all()
+    return Part(list(rows), total, number)
 
 
 def titles_of_audiences(session: Session, audiences: list[int]) -> dict[int, list[str]]:

@@ -19,7 +19,7 @@ from practice.drafts import delete_draft
 from practice.errors import Invalid, NotAllowed, NotVisible, SentBefore, Stale, TooMany
 from practice.outbox import Occasion, tell
 from practice.people import AccountStatus, Person, Staff, must_be_admin
-from practice.settings import Practice, RequestType, calendar_of, promise_days, the_practice
+from practice.settings import REQUESTED_IN, Practice, RequestType, SwitchedOff, calendar_of, is_on, promise_days, the_practice
 from practice.threads import (
     Event,
     History,
@@ -90,7 +90,7 @@ def send(
     """A patient's new thread, put in front of whoever is in charge of it (routing.py).
 
     `to`: for Others the key of the picked communicator. `fields`: what else the form said, to tell a repeat from other words.
-    Raises Invalid, SentBefore when the form's key was sent with other words, TooMany.
+    Raises Invalid, SentBefore when the form's key was sent with other words, SwitchedOff, TooMany.
     """
     body = clean("body", body, BODY_MAX)
     title = clean("title", title, TITLE_MAX)
@@ -100,6 +100,8 @@ def send(
         if again:
             tx.about = again.thread_key
             return again
+        practice = the_practice(tx.session)
+        _check_switch(practice, kind, is_by_patient=by.person == patient)
         _check_limit(tx.session, patient)
         picked = routing.picked_for_others(tx.session, to) if kind == RequestType.OTHERS else None
         thread = Thread(
@@ -114,7 +116,7 @@ def send(
             is_in_box=False,
         )
         tx.session.add(thread)
-        _waits(tx, thread)
+        _waits(tx, thread, practice)
         message = _write(tx, thread, body, form_key, digest, title=picked.title if picked else "")
         routing.route(tx, thread, message=message.id, picked=picked)
         tx.about = thread.key
@@ -380,6 +382,12 @@ _NTH = (
     .offset(sa.bindparam("n"))
     .limit(1)
 )
+# Held until the end: an account that is locked or merged meanwhile waits for what is being sent, and finds it.
+_PATIENT_AND_NTH: Any = (
+    sa.select(Person.status, _NTH.scalar_subquery().label("sent_at"))
+    .where(Person.id == sa.bindparam("author"))
+    .with_for_update(read=True, key_share=True)
+)
 
 
 def _sent_before(session: Session, by: Actor, form_key: str, digest: str) -> Sent | None:
@@ -398,8 +406,11 @@ def was_sent(author: int, form_key: str) -> bool:
 
 
 def _check_limit(session: Session, patient: int) -> None:
+    """Raises TooMany, and NotAllowed for an account that is not active any more."""
     for limit, span in ((HOURLY, timedelta(hours=1)), (DAILY, timedelta(days=1))):
-        oldest = session.scalar(_NTH, {"author": patient, "n": limit - 1})
+        status, oldest = session.execute(_PATIENT_AND_NTH, {"author": patient, "n": limit - 1}).one()
+        if status != AccountStatus.ACTIVE:
+            raise NotAllowed("the account is locked")
         if oldest is None:  # nor are there as many as the larger limit
             return
         if oldest + span > now():
@@ -437,14 +448,24 @@ def _write(
     return message
 
 
-def _waits(tx: Transaction, thread: Thread) -> None:
+def _check_switch(practice: Practice, kind: RequestType, *, is_by_patient: bool) -> None:
+    """The menu is the patients': staff may still take a request by phone. Amendments are for nobody while they are off.
+
+    Threads that exist go on: the practice owes an answer to what it has taken, an amendment too.
+    """
+    item = REQUESTED_IN[kind]
+    if (is_by_patient or kind == RequestType.AMENDMENT) and not is_on(practice, item):
+        raise SwitchedOff(item)
+
+
+def _waits(tx: Transaction, thread: Thread, practice: Practice | None = None) -> None:
     """The patient wrote: unread for all, and the promise's clock runs from the oldest message that has no answer."""
     at = now()
     thread.last_patient_message_at = at
     thread.is_unread = True
     if thread.waiting_since is None:
         thread.waiting_since = at
-        thread.due_at = promised_by(the_practice(tx.session), thread.type, at, session=tx.session)
+        thread.due_at = promised_by(practice or the_practice(tx.session), thread.type, at, session=tx.session)
     mark(tx, thread)
 
 

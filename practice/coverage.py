@@ -449,6 +449,8 @@ def add_absence(staff_key: str, *, first_day: date, last_day: date, deputy: str 
         absence = Absence(key=form_key, staff_id=staff.id, version=1)
         _set_absence(tx, absence, staff, first_day=first_day, last_day=last_day, deputy=deputy)
         tx.session.add(absence)
+        if by.person is not None:
+            delete_draft(tx.session, by.person, form_key)
         tx.note_change({}, _absence_values(tx.session, absence, staff))
         tx.session.flush()
         routing.wake(tx)

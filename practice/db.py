@@ -111,11 +111,12 @@ class Audit(Model):
     patient_id: Mapped[int | None]
     details: Mapped[str] = mapped_column(sa.Text)
     address: Mapped[str | None] = mapped_column(sa.String(45))  # from where; NULL for commands, the system and older rows
-    __table_args__ = (
-        sa.Index(None, "actor_id", "id"),
-        sa.Index(None, "patient_id", "id"),
-        sa.Index(None, "did", "id"),
-        sa.Index(None, "about", "id"),
+    __table_args__ = (  # by time: the clock of a row may differ from the order of ids, and a period is asked for by time
+        sa.Index(None, "at", "id"),
+        sa.Index(None, "actor_id", "at", "id"),
+        sa.Index(None, "patient_id", "at", "id"),
+        sa.Index(None, "did", "at", "id"),
+        sa.Index(None, "about", "at", "id"),
     )
 
 

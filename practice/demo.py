@@ -14,10 +14,11 @@ from practice.communicators import Communicator
 from practice.conversations import Sent
 from practice.coverage import save_communicator
 from practice.db import COMMAND, Actor, clock_at, db, new_key, now, transaction
-from practice.people import Gender, Person, add_patient, add_staff, hash_password
+from practice.lists import COLUMN_OF, have_terms
+from practice.people import Gender, Person, Staff, add_patient, add_staff, hash_password
 from practice.records import RecordValue, Section
 from practice.results import HandOver, Media, Order, request_result
-from practice.settings import Facility, Practice, ReferringPhysician, RequestType
+from practice.settings import OPENING, Facility, Practice, ReferringPhysician, RequestType, TermKind
 from practice.threads import Thread, last_message_id
 
 PASSWORD = "correct-horse-demo-battery"
@@ -34,6 +35,18 @@ STAFF = [  # login, last, first, level, is admin
     ("therapist", "ROSSI", "MARA", "Clinician", False),
     ("reader", "RIVERA", "JON", "Radiologist", False),
 ]
+WORDS = {  # login: group, specialty, institution, department
+    "admin": ("Office", "", "Linden Street Practice", "Administration"),
+    "scheduler": ("Front desk", "", "Linden Street Practice", "Reception"),
+    "media": ("Media", "", "Linden Street Practice", "Radiology"),
+    "nurse": ("Nursing", "Internal medicine", "Linden Street Practice", "Outpatients"),
+    "it": ("Office", "", "Linden Street Practice", "IT"),
+    "records": ("Office", "", "Linden Street Practice", "Records"),
+    "frontdesk": ("Front desk", "", "Oak Lane Practice", "Reception"),
+    "doctor": ("Physicians", "Radiology", "Linden Street Practice", "Radiology"),
+    "therapist": ("Therapy", "Physiotherapy", "Oak Lane Practice", "Outpatients"),
+    "reader": ("Physicians", "Radiology", "Oak Lane Practice", "Radiology"),
+}
 COMMUNICATORS = [  # type, title, logins, In Use, help
     (RequestType.APPOINTMENT, "Scheduler", ("scheduler", "frontdesk"), True, ""),
     (RequestType.RESULT, "Media Manager", ("media",), True, ""),
@@ -179,6 +192,7 @@ def fill() -> None:
         )
         for login, last, first, level, is_admin in STAFF
     }
+    _call_staff(staff)
     for kind, title, logins, is_in_use, help_line in COMMUNICATORS:
         keys = [_key_of(staff[login]) for login in logins]
         save_communicator(None, kind=kind, title=title, staff=keys, is_in_use=is_in_use, help=help_line, by=COMMAND)
@@ -198,6 +212,7 @@ def _set_up_practice() -> None:
                 address="14 Linden Street",
                 phone="(555) 010-0199",
                 hours="Open Monday to Friday, 8:00 to 17:00",
+                opening=OPENING.replace("18:00", "17:00"),
                 meaningful_use=True,
                 is_demo=True,
             )
@@ -206,6 +221,18 @@ def _set_up_practice() -> None:
             tx.session.add(Facility(key=new_key(), name=name, address=address))
         for name in ("MOREAU, CLAIRE", "STEIN, RUTH"):
             tx.session.add(ReferringPhysician(key=new_key(), name=name))
+
+
+def _call_staff(staff: dict[str, int]) -> None:
+    """The short lists of words, and the words of each member of staff."""
+    have_terms(TermKind.LEVEL, sorted({level for _, _, _, level, _ in STAFF}), by=COMMAND)
+    kinds = (TermKind.GROUP, TermKind.SPECIALTY, TermKind.INSTITUTION, TermKind.DEPARTMENT)
+    for kind, used in zip(kinds, zip(*WORDS.values(), strict=True), strict=True):
+        have_terms(kind, sorted(set(used) - {""}), by=COMMAND)
+    with transaction(by=COMMAND, did="set_up_demo") as tx:
+        for login, words in WORDS.items():
+            values = {COLUMN_OF[kind]: word for kind, word in zip(kinds, words, strict=True)}
+            tx.session.execute(sa.update(Staff).where(Staff.id == staff[login]).values(values))
 
 
 def _add_patient(number: int, hashed: str, last: str, first: str, gender: Gender, dob: date, is_matched: bool) -> int:

@@ -31,11 +31,21 @@ def release_claims(tx: Transaction) -> int:
     return conversations.release_lost_claims(tx, conversations.claimers(tx.session))
 
 
+def log_seal(_tx: Transaction) -> int:
+    """The end of the audit's chain into the log, beyond the reach of whoever changes the database."""
+    if seal := audit.newest_seal():
+        print(f"worker: newest audit seal {seal}", flush=True)
+    return 0
+
+
 JOBS: dict[str, tuple[timedelta, Callable[[Transaction], int]]] = {
     "seal the audit": (timedelta(seconds=1), lambda tx: audit.seal(tx.session)),
+    "log the audit's seal": (timedelta(hours=1), log_seal),
     "deliver what waited": (timedelta(minutes=1), wake_routing),
     "release lost claims": (timedelta(minutes=1), release_claims),
     "forget ended sessions": (timedelta(hours=1), lambda tx: sessions.forget_ended(tx.session)),
+    "forget old imports": (timedelta(hours=1), lambda tx: imports.forget_imports(tx.session)),
+    "forget ended links": (timedelta(hours=1), lambda tx: links.forget_ended(tx.session)),
     "forget sent notices": (timedelta(hours=1), lambda tx: outbox.forget_sent(tx.session)),
 }
 """Name: how often, and what; answers how much it did. Each runs in one transaction with the moving of its time."""

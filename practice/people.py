@@ -9,8 +9,8 @@ import argon2
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from practice.db import Actor, Model, choice, db, new_key, now, transaction
-from practice.errors import Invalid
+from practice.db import Actor, Model, Transaction, choice, db, new_key, now, transaction
+from practice.errors import Invalid, NotAllowed
 
 
 class Kind(StrEnum):
@@ -34,6 +34,17 @@ class Gender(StrEnum):
     UNKNOWN = "unknown"
 
 
+def fold(text: str) -> str:
+    """The form names are searched by: no case, no accents, no double blanks."""
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
+    return " ".join("".join(c for c in plain if not unicodedata.combining(c)).split())
+
+
+def phone_key(phone: str) -> str:
+    """The form phone numbers are searched by: the digits alone."""
+    return "".join(c for c in unicodedata.normalize("NFKC", phone) if c in "0123456789")
+
+
 # Compared by code point on both databases, so that a search by range finds the same people.
 # Folding may make a name eighteen times as long, so it has no limit of its own.
 Folded = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
@@ -52,7 +63,14 @@ class Person(Model):
     first_name: Mapped[str] = mapped_column(sa.String(100))
     name_key: Mapped[str] = mapped_column(Folded)
     created_at: Mapped[datetime]
-    __table_args__ = (sa.Index(None, "kind", "name_key", "id"),)
+    first_key: Mapped[str] = mapped_column(
+        Folded, default=lambda made: fold(made.get_current_parameters()["first_name"]), server_default=""
+    )
+    __table_args__ = (
+        sa.Index(None, "kind", "name_key", "id"),
+        sa.Index(None, "kind", "first_key", "id"),
+        sa.Index(None, "kind", "status", "name_key", "id"),
+    )
 
     @property
     def name(self) -> str:
@@ -66,6 +84,18 @@ class Patient(Model):
     gender: Mapped[Gender] = mapped_column(choice(Gender))
     phone: Mapped[str] = mapped_column(sa.String(40))
     record_number: Mapped[str | None] = mapped_column(sa.String(20), unique=True)  # None: not matched to the practice's record
+    phone_key: Mapped[str] = mapped_column(
+        sa.String(40), default=lambda made: phone_key(made.get_current_parameters()["phone"]), server_default="", index=True
+    )
+    __table_args__ = (
+        sa.Index(None, "dob"),
+        sa.Index(
+            "ix_patient_not_matched",
+            "id",
+            sqlite_where=sa.text("record_number IS NULL"),
+            postgresql_where=sa.text("record_number IS NULL"),
+        ),
+    )
 
 
 class Staff(Model):
@@ -79,20 +109,20 @@ class Staff(Model):
     institution: Mapped[str] = mapped_column(sa.String(60), server_default="")
     department: Mapped[str] = mapped_column(sa.String(60), server_default="")
     is_admin: Mapped[bool]
-    own_patient_id: Mapped[int | None] = mapped_column(sa.ForeignKey("patient.id"))  # the same human's patient account
+    # The same human's patient account: one staff account for one patient.
+    own_patient_id: Mapped[int | None] = mapped_column(sa.ForeignKey("patient.id"), index=True, unique=True)
     last_logon_at: Mapped[datetime | None]
     last_logout_at: Mapped[datetime | None]
+    # The form it is found and ordered by: no two members of staff have the same, whatever the case.
+    login_key: Mapped[str] = mapped_column(
+        Folded, default=lambda made: email_key(made.get_current_parameters()["login"]), server_default=""
+    )
+    __table_args__ = (sa.Index(None, "login_key", "id"),)
 
 
 def full_name(last: str, first: str) -> str:
     """`LAST, FIRST` as stored; one part is enough."""
     return ", ".join(part for part in (last, first) if part)
-
-
-def fold(text: str) -> str:
-    """The form names are searched by: no case, no accents, no double blanks."""
-    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
-    return " ".join("".join(c for c in plain if not unicodedata.combining(c)).split())
 
 
 def email_key(email: str) -> str:
@@ -206,6 +236,12 @@ def active_admins(session: sa.orm.Session) -> list[int]:
             sa.select(Staff.id).join(Person, Person.id == Staff.id).where(Staff.is_admin, Person.status == AccountStatus.ACTIVE)
         )
     )
+
+
+def must_be_admin(tx: Transaction) -> None:
+    """Commands and the system may; a person must be an active admin at this very moment. Raises NotAllowed."""
+    if tx.by.person is not None and tx.by.person not in active_admins(tx.session):
+        raise NotAllowed
 
 
 def token_hash(token: str) -> str:

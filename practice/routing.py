@@ -276,7 +276,8 @@ def _reaches_somebody(communicators: list[int]) -> sa.ColumnElement[bool]:
     return sa.exists().where(there.c.is_present == 1, Staff.id == there.c.staff_id, another).correlate(Thread)
 
 
-_last_message = sa.select(sa.func.max(Message.id)).where(Message.thread_id == Thread.id).scalar_subquery()
+_newest = sa.select(sa.func.max(Message.id)).where(Message.thread_id == Thread.id)
+_last_message = _newest.correlate(Thread).scalar_subquery()  # by itself it would not correlate from inside another subquery
 
 
 def _deliver_all(session: Session, group: Group, communicator: int, title: str, at: datetime) -> None:

@@ -110,6 +110,7 @@ class Thread(Model):
         _where("ix_thread_unrouted", "unrouted_since", "id", where="unrouted_since IS NOT NULL"),
         _where("ix_thread_claimed", "claimed_by_id", "id", where="claimed_by_id IS NOT NULL"),
         _where("ix_thread_due", "due_at", "id", where="due_at IS NOT NULL"),
+        _where("ix_thread_waiting", "audience_id", "waiting_since", where="waiting_since IS NOT NULL"),
         _where("ix_thread_removed", "removed_at", "id", where="removed_at IS NOT NULL"),
         sa.Index("ix_thread_answered_for_patient", "patient_id", "last_staff_message_at", "id"),
         sa.Index("ix_thread_sent_by_patient", "patient_id", "last_patient_message_at", "id"),
@@ -304,7 +305,9 @@ _HEAD = sa.select(
     Patient.gender,
     Patient.phone,
     Patient.record_number,
-).select_from(Thread).join(Person, Person.id == Thread.patient_id).join(Patient, Patient.id == Thread.patient_id).outerjoin(_Claimer, _Claimer.id == Thread.claimed_by_id)  # fmt: skip
+).select_from(Thread).join(Person, Person.id == Thread.patient_id).join(
+    Patient, Patient.id == Thread.patient_id
+).outerjoin(_Claimer, _Claimer.id == Thread.claimed_by_id)  # fmt: skip
 _MESSAGES = (
     sa.select(
         Message.id,

@@ -27,7 +27,7 @@ LAYERS = (
     ("communicators", "threads"),
     ("routing",),
     ("conversations",),
-    ("coverage", "appointments", "results", "records", "trays"),
+    ("coverage", "appointments", "results", "records", "setup", "trays", "trail"),
     ("amendments", "accounts", "lists", "patients", "board"),
     ("imports",),
     ("jobs",),

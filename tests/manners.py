@@ -5,7 +5,7 @@ from typing import Any
 
 from werkzeug.test import TestResponse
 
-from web.headers import HEADERS
+from web.headers import HEADERS, INVITATION
 
 VOID = {"input", "meta", "link", "br", "hr", "img", "use", "path", "circle", "line", "rect", "source", "wbr"}
 
@@ -50,9 +50,10 @@ class Elements(HTMLParser):
 
 def check_manners(response: TestResponse, *, is_fragment: bool, may_fail: bool = False) -> None:
     """Fails with a sentence where an answer forgets its manners."""
-    for name, value in HEADERS.items():
+    is_secret = response.request.path.startswith("/invitation/")
+    for name, value in (HEADERS | ({"Referrer-Policy": INVITATION} if is_secret else {})).items():
         assert response.headers.get(name) == value, f"header {name} is {response.headers.get(name)!r}, not {value!r}"
-    if not response.request.path.startswith(("/static", "/bootstrap")):
+    if not response.request.path.startswith(("/static", "/bootstrap", "/practice/logo/")):
         assert response.headers.get("Cache-Control") == "no-store", "a page may be kept by a cache: no-store is missing"
         assert response.headers.get("Vary", "").startswith("Cookie, HX-Request")
     assert response.status_code < 500 or response.status_code == 503 or may_fail, f"{response.request.path}: {response.status}"

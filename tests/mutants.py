@@ -106,6 +106,51 @@ KEPT = "test_what_was_written_is_kept_and_nothing_that_is_secret"
 EXPIRY = "test_a_session_is_expired_from_its_end_on_and_leaves_nothing_after_a_day"
 LOCKS = "test_a_change_of_who_is_eligible_waits_for_whoever_sends_and_the_other_way_round"
 
+CASES = "test_who_is_eligible_and_whether_anybody_is_there"
+WHAT_IF = "test_what_if_is_what_happens"
+STANDS_IN = "test_who_would_stand_in_is_who_does"
+SUPPOSED_AWAY = "test_a_deputy_supposed_away_does_not_stand_in"
+FOR_WHOM = "test_a_deputy_sees_for_whom"
+OWN_COLLEAGUE = "test_each_deputy_stands_in_for_their_own_colleague_alone"
+STATEMENTS = "test_a_box_takes_one_statement_and_one_more_for_a_deputy"
+ABSENT_COLLEAGUE = "test_a_message_for_an_absent_colleague_and_ones_own_account_reaches_nobody"
+WAKES_NOBODY = "test_waking_reaches_nobody_while_the_only_one_there_is_the_patients_own_account"
+REFUSED = "test_an_absence_that_cannot_be_is_refused_beside_its_field"
+KEEPS = "test_the_person_or_an_admin_keeps_absences_and_nobody_else"
+SIDE_BY_SIDE = "test_absences_side_by_side_are_none_that_overlap"
+BEGAN = "test_what_has_begun_began_when_it_did_and_what_is_to_come_moves"
+OVER = "test_an_old_version_and_one_that_is_over_are_not_changed"
+TWO_AT_ONCE = "test_two_at_once_the_second_is_told"
+DEPUTY_OVER = "test_a_deputy_whose_time_is_over_loses_the_claim"
+IMPACT = "test_impact_says_who_gains_and_loses_what"
+SEEN_OTHERWISE = "test_impact_counts_nothing_that_is_seen_otherwise"
+HANDING = "test_handing_on_moves_what_is_open_there_and_nothing_that_stands_beside_it"
+NOTHING_OPEN = "test_a_communicator_without_open_threads_hands_nothing_on"
+HANDED_IN_USE = "test_threads_are_handed_to_another_of_the_type_that_is_in_use"
+BY_ADMINS = "test_only_an_admin_replaces_hands_on_and_handles_everything"
+REPLACED = "test_replaced_everywhere"
+REPLACED_NOW = "test_only_who_is_in_charge_now_is_replaced_and_only_that_changes"
+BY_WHOM = "test_nobody_is_replaced_by_who_cannot"
+LOSES = "test_who_loses_a_thread_loses_the_claim"
+KEEPS_CLAIM = "test_who_still_has_it_otherwise_keeps_the_claim"
+OTHER_CLAIMS = "test_who_loses_one_claim_keeps_the_others_and_so_does_everybody_else"
+CLAIM = "test_one_claims_and_the_other_is_told"
+MAY_CLAIM = "test_what_is_claimed_and_what_can_be"
+PAST_CLAIM = "test_a_claim_past_its_time_is_not_released"
+OPENS = "test_a_thread_of_a_tray_opens_for_an_hour_and_is_recorded"
+IN_NO_TRAY = "test_a_thread_in_no_tray_does_not_open"
+SAME_OPENING = "test_the_same_form_again_is_one_opening_and_other_words_are_not_taken_for_it"
+OWN_OPENING = "test_ones_own_thread_never_opens_not_even_when_the_accounts_are_linked_later"
+OTHER_OPENING = "test_a_thread_opened_with_a_reason_opens_no_other"
+RESTORES = "test_only_an_active_admin_restores_or_opens"
+RESTORED_ONCE = "test_restoring_twice_or_an_old_version_is_stale"
+NOT_REMOVED = "test_what_nobody_removed_is_not_there_to_be_restored"
+NEVER_REMOVED = "test_what_was_never_deleted_is_not_taken_for_what_was_restored"
+ENVELOPE = "test_the_envelope_that_is_asked_for_is_shown_and_no_other"
+ADDRESS = "test_the_address_is_the_peers_or_what_the_proxy_and_nobody_else_says"
+UPLOAD = "test_a_larger_file_is_taken_by_the_view_that_says_so_and_from_who_may_send_it"
+SECRET = "test_no_secret_field_is_kept"
+
 HOLD = "        routing.hold_routing_still(tx.session, to_change_it=True)\n"  # a line that stands under what is taken out
 
 # fmt: off
@@ -115,13 +160,16 @@ MUTANTS: list[Mutant] = [
         # route
         ("is_delivered = any_routable(tx.session, has)", "is_delivered = False", STAYS),
         ("is_delivered = any_routable(tx.session, has)", "is_delivered = True", f"{PICKED} {TRUTH}"),
-        ("if not is_delivered and (named", "if (named", STAYS_WITH),
-        ("(named := named_for(tx.session, thread.type, thread.facility_id, picked)):", "(named := []):", TRUTH),
-        ("        is_delivered = True\n", "", TRUTH),
-        ("recipients(tx.session, thread) if is_delivered else []", "recipients(tx.session, thread)", PICKED),
-        ("recipients(tx.session, thread) if is_delivered else []", "[]", TRUTH),
-        ("    if people:\n", "    if True:\n", OWN_ALONE),
-        ("    if people:\n", "    if False:\n", TRUTH),
+        ("    if not is_delivered:\n", "    if True:\n", STAYS_WITH),
+        ("    if not is_delivered:\n", "    if False:\n", TRUTH),
+        ("routable = [] if picked else", "routable = [] if True else", TRUTH),
+        ("if named := named_for(thread.type, thread.facility_id, routable, picked):", "if named := []:", TRUTH),
+        ("            is_delivered = True\n", "", TRUTH),
+        ("recipients(tx.session, thread) if is_delivered else {}", "recipients(tx.session, thread)", PICKED),
+        ("recipients(tx.session, thread) if is_delivered else {}", "{}", TRUTH),
+        ("    if any(people.values()):\n", "    if people:\n", ABSENT_COLLEAGUE),
+        ("    if any(people.values()):\n", "    if True:\n", OWN_ALONE),
+        ("    if any(people.values()):\n", "    if False:\n", TRUTH),
         ("thread.unrouted_since = thread.unrouted_since or thread.last_patient_message_at",
          "thread.unrouted_since = thread.last_patient_message_at",
          "test_a_thread_waits_for_a_recipient_since_the_first_message_that_nobody_could_receive"),
@@ -130,11 +178,11 @@ MUTANTS: list[Mutant] = [
         # whom waking reaches
         ("        _reaches_somebody([*has, *(c.id for c in named)]),\n", "", OWN_ALONE),
         ("another = sa.or_(Staff.own_patient_id.is_(None), ", "another = sa.or_(", WAKES),
-        (", Staff.own_patient_id != Thread.patient_id)\n    mine", ")\n    mine", WAKES_OTHERS),
-        ("mine = ELIGIBLE.c.communicator_id.in_(communicators)", "mine = sa.true()", OWN_ALONE),
-        ("where(mine, Staff.id == ELIGIBLE.c.staff_id, another)", "where(mine, another)", OWN_ALONE),
-        ("where(mine, Staff.id == ELIGIBLE.c.staff_id, another)", "where(mine, Staff.id == ELIGIBLE.c.staff_id)", OWN_ALONE),
-        ("where(mine, Staff.id == ELIGIBLE.c.staff_id, another)", "where(Staff.id == ELIGIBLE.c.staff_id, another)", OWN_ALONE),
+        (", Staff.own_patient_id != Thread.patient_id)\n    there", ")\n    there", WAKES_OTHERS),
+        ("eligible(communicator=communicators).subquery", "eligible().subquery", OWN_ALONE),
+        ("where(there.c.is_present == 1, Staff", "where(Staff", WAKES_NOBODY),
+        ("Staff.id == there.c.staff_id, another)", "another)", OWN_ALONE),
+        ("Staff.id == there.c.staff_id, another)", "Staff.id == there.c.staff_id)", OWN_ALONE),
         ("{*has, *(c.id for c in named)}, message", "{*(c.id for c in named)}, message",
          "test_a_reply_that_nobody_of_them_can_receive_adds_the_others_of_the_type"),
         # hand_to
@@ -148,24 +196,37 @@ MUTANTS: list[Mutant] = [
         ("Communicator.key == communicator_key, kind, is_routable()", "Communicator.key == communicator_key, kind", HAND),
         ("    if to is None:\n        raise", "    if False:\n        raise", HAND),
         ("gone = Delivery.thread_id == thread.id, ", "gone = sa.true(), ", HAND_TYPE),
-        ("Delivery.ended_at.is_(None), ", "sa.true(), ",
+        ("Delivery.ended_at.is_(None), Delivery.communicator_id", "sa.true(), Delivery.communicator_id",
          "test_a_delivery_that_ended_keeps_its_end_when_the_thread_is_handed_on_again"),
         (", Delivery.communicator_id != to.id", "",
          "test_whoever_has_the_thread_already_keeps_the_delivery_when_it_is_handed_to_them"),
         ("sa.update(Delivery).where(*gone)", "sa.update(Delivery)",
          "test_a_delivery_that_ended_keeps_its_end_when_the_thread_is_handed_on_again"),
+        # every open thread of one
+        (".where(AudienceCommunicator.communicator_id == communicator)\n    return sum", "\n    return sum", HANDING),
+        ("group = [Thread.audience_id == audience, Thread", "group = [Thread", HANDING),
+        (", Thread.state != ThreadState.CLOSED]", "]", HANDING),
+        ("if not session.scalar(sa.select(Thread.id).where(*group).limit(1)):", "if False:", NOTHING_OPEN),
+        ("if not session.scalar(sa.select(Thread.id).where(*group).limit(1)):", "if True:", HANDING),
+        (".where(*group).limit(1)", ".limit(1)", NOTHING_OPEN),
+        ("ids = sa.select(Thread.id).where(*group)", "ids = sa.select(Thread.id)", HANDING),
+        ("ended = Delivery.communicator_id == communicator, ", "ended = ",
+         "test_who_has_the_thread_already_is_not_handed_it_again"),
+        ("Delivery.ended_at.is_(None), Delivery.thread_id", "Delivery.thread_id",
+         "test_an_end_that_a_delivery_had_stays_when_the_thread_comes_back_and_goes_again"),
+        (", Delivery.thread_id.in_(ids)", "", HANDING),
+        ("sa.update(Delivery).where(*ended)", "sa.update(Delivery)", HANDING),
+        ("if to not in had:", "if True:", "test_who_has_the_thread_already_is_not_handed_it_again"),
+        ("if to not in had:", "if False:", HANDING),
+        ("moved = sa.update(Thread).where(*group)", "moved = sa.update(Thread)", HANDING),
         # named_for
         ("if kind == RequestType.OTHERS:", "if False:", TRUTH),
         ("if kind == RequestType.OTHERS:", "if True:", TRUTH),
         ("[picked] if picked else []", "[picked]", PICKED),
         ("[picked] if picked else []", "[]", TRUTH),
-        ("Communicator.type == kind, is_routable()", "is_routable()", TRUTH),
-        ("Communicator.type == kind, is_routable()", "Communicator.type == kind", TRUTH),
-        ("if facility is not None:", "if True:", TRUTH),
-        ("if facility is not None:", "if False:", TRUTH),
-        ("of_type.where(serves(facility))", "of_type", TRUTH),
-        ("if serving:", "if True:", TRUTH),
-        ("if serving:", "if False:", TRUTH),
+        (" if one.serves(facility)]", "]", TRUTH),
+        ("[one for one in routable if one.serves(facility)] or routable", "routable", TRUTH),
+        ("if one.serves(facility)] or routable", "if one.serves(facility)]", TRUTH),
         # picked_for_others
         ("if not routable:", "if False:", TRUTH),
         ("if not routable:", "if True:", "test_others_must_name_a_recipient_that_can_receive"),
@@ -173,22 +234,17 @@ MUTANTS: list[Mutant] = [
         ("    if key:", "    if True:", "test_a_picked_one_that_cannot_receive_and_none_picked_are_told_apart"),
         ("    if key:", "    if False:", "test_a_picked_one_that_cannot_receive_and_none_picked_are_told_apart"),
         # communicators_of, any_routable
-        (".where(AudienceCommunicator.audience_id == audience)\n    return", "\n    return", OTHERS_THREAD),
+        (".where(AudienceCommunicator.audience_id == audience)\n    return list", "\n    return list", OTHERS_THREAD),
         ("sa.exists().where(Communicator.id.in_(ids), is_routable())", "sa.exists().where(is_routable())", f"{PICKED} {TRUTH}"),
         ("sa.exists().where(Communicator.id.in_(ids), is_routable())", "sa.exists().where(Communicator.id.in_(ids))", PICKED),
         ("bool(ids) and bool(session.scalar(sa.select(sa.exists().where(Communicator.id.in_(ids), is_routable()))))", "bool(ids)",
          PICKED),
         # whom to tell
-        ("AudienceCommunicator, AudienceCommunicator.communicator_id == ELIGIBLE.c.communicator_id)\n"
-         "    .join(Staff, Staff.id == ELIGIBLE.c.staff_id)\n    .where",
-         "AudienceCommunicator, sa.true())\n    .join(Staff, Staff.id == ELIGIBLE.c.staff_id)\n    .where", TRUTH),
-        ("    .join(Staff, Staff.id == ELIGIBLE.c.staff_id)\n    .where", "    .join(Staff, sa.true())\n    .where", TWIN),
-        ("    .where(AudienceCommunicator.audience_id == sa.bindparam(\"audience\"))\n", "", OTHERS_THREAD),
+        (".where(AudienceCommunicator.audience_id == audience)\n    return eligible", "\n    return eligible", OTHERS_THREAD),
+        (".join(Staff, Staff.id == _people.c.staff_id)", ".join(Staff, sa.true())", TWIN),
         ("    .where(sa.or_(Staff.own_patient_id.is_(None), Staff.own", "    .where(sa.or_(Staff.own", TRUTH),
         (", Staff.own_patient_id != sa.bindparam(\"patient\")", "", TWIN_WOKEN),
         ("    .where(sa.or_(Staff.own_patient_id.is_(None), Staff.own_patient_id != sa.bindparam(\"patient\")))\n", "", TWIN),
-        ("    .distinct()\n    .order_by(ELIGIBLE", "    .order_by(ELIGIBLE",
-         "test_somebody_in_two_receiving_communicators_has_one_row_one_unread_and_one_notice"),
         # giving
         ('if session.get_bind().dialect.name == "postgresql":\n', "if False:\n", LOCKS, "postgresql"),
         ('if session.get_bind().dialect.name == "postgresql":\n', "if True:\n", STAYS),
@@ -216,27 +272,22 @@ MUTANTS: list[Mutant] = [
         ("for c in named)}) if named else audience", "for c in named)}) if False else audience", WAKES),
         ("audience_of(session, {*has, *(c.id for c in named)})", "audience_of(session, {*(c.id for c in named)})", BESIDE),
         ("sa.func.max(Message.id)).where(Message.thread_id == Thread.id)", "sa.func.max(Message.id))", LAST),
-        ("sa.literal(communicator.title), sa.literal(at)).where(*group),", "sa.literal(communicator.title), sa.literal(at)),",
-         BESIDE),
-        ("last, sa.literal(words)\n                ).where(*group),", "last, sa.literal(words)\n                ),", BESIDE),
+        ("sa.literal(title), sa.literal(at)).where(*group)", "sa.literal(title), sa.literal(at))", BESIDE),
+        ("sa.select(*values).where(*group)", "sa.select(*values)", BESIDE),
         ("if after is not None and after != audience:", "if after is not None and False:", WAKES),
-        ("            ).where(*group)\n        ).one()", "            )\n        ).one()", BESIDE),
-        ("            if audience is not None:", "            if True:", WAKES),
-        ("            if audience is not None:", "            if False:", BESIDE),
+        (").where(*group)\n    ).one()", ")\n    ).one()", BESIDE),
+        ("        if audience is not None:\n            counter", "        if True:\n            counter", WAKES),
+        ("        if audience is not None:\n            counter", "        if False:\n            counter", BESIDE),
         ("        .where(*group)\n        .values(unrouted_since", "        .values(unrouted_since", BESIDE),
         # whom to tell of what was woken
-        ("        .join(AudienceCommunicator, AudienceCommunicator.communicator_id == ELIGIBLE.c.communicator_id)",
-         "        .join(AudienceCommunicator, sa.true())", f"{WAKES} {BESIDE}"),
-        ("        .join(Staff, Staff.id == ELIGIBLE.c.staff_id)", "        .join(Staff, sa.true())", TWIN_WOKEN),
-        ("        .where(AudienceCommunicator.audience_id == audience)\n        .distinct", "        .distinct", BESIDE),
-        ("        .distinct()\n        .subquery", "        .subquery",
-         "test_a_person_in_two_that_wake_at_once_is_told_once"),
+        (".join(Staff, Staff.id == who.c.staff_id)", ".join(Staff, sa.true())", TWIN_WOKEN),
+        (".distinct().subquery()", ".subquery()", "test_a_person_in_two_that_wake_at_once_is_told_once"),
         (".where(*group, sa.or_(people", ".where(sa.or_(people", BESIDE),
         ("people.c.own_patient_id.is_(None), people", "people", WAKES),
         (", people.c.own_patient_id != Thread.patient_id", "", TWIN_WOKEN),
         (", sa.or_(people.c.own_patient_id.is_(None), people.c.own_patient_id != Thread.patient_id))", ")", TWIN_WOKEN),
         ("            ~sa.exists().where(\n", "            sa.true() | ~sa.exists().where(\n", TWICE),
-        ("                Notice.message_id == last, ", "                ", TWICE),
+        ("Notice.message_id == _last_message, ", "", TWICE),
         ("Notice.person_id == people.c.staff_id, ", "", TWICE),
         (", Notice.occasion == Occasion.WAITING", "",
          "test_an_admin_in_charge_is_told_of_what_waits_though_told_that_nobody_had_it"),
@@ -246,34 +297,94 @@ MUTANTS: list[Mutant] = [
         ("Person.id == Staff.id).where(Staff.is_admin", "sa.true()).where(Staff.is_admin", TOLD_ADMINS),
         (".where(Staff.is_admin, Person.status", ".where(Person.status", HAND),
         ("Staff.is_admin, Person.status == AccountStatus.ACTIVE)", "Staff.is_admin)", TOLD_ADMINS),
+        ("if tx.by.person is not None and tx", "if tx", LAST_ADMIN),
+        ("is not None and tx.by.person not in active_admins(tx.session):", "is not None:", ADMINS),
+        ("if tx.by.person is not None and tx.by.person not in active_admins(tx.session):", "if False:",
+         f"{ADMINS} {ACTIVE_ADMIN}"),
     ),
     *_of(
         "practice/communicators.py",
         # who is eligible, what is routable
         (".join(Person, Person.id == Membership.staff_id)\n    .where(Membership.until",
          ".join(Person, sa.true())\n    .where(Membership.until", TRUTH),
-        ("Membership.until.is_(None), Person.status", "Person.status",
+        (".where(Membership.until.is_(None), _is_active(Person))\n", ".where(_is_active(Person))\n",
          "test_a_removed_member_loses_sight_at_once_and_a_new_one_sees_everything"),
-        (", Person.status == AccountStatus.ACTIVE)\n    .subquery", ")\n    .subquery", TRUTH),
-        ("sa.and_(Communicator.is_in_use, ", "sa.and_(", TRUTH),
-        (", sa.exists().where(ELIGIBLE.c.communicator_id == Communicator.id))", ")",
+        (".where(Membership.until.is_(None), _is_active(Person))\n", ".where(Membership.until.is_(None))\n", TRUTH),
+        ("sa.case((_is_away(Membership.staff_id), 0), else_=1)", "sa.literal(1)", ABSENT_COLLEAGUE),
+        ("person.status == AccountStatus.ACTIVE, person.id != _DISABLED", "person.id != _DISABLED", TRUTH),
+        ("person.status == AccountStatus.ACTIVE, person.id != _DISABLED", "person.status == AccountStatus.ACTIVE", WHAT_IF),
+        ("absence.starts_at <= _AT, absence.ends_at > _AT", "absence.ends_at > _AT", CASES),
+        ("absence.starts_at <= _AT, absence.ends_at > _AT", "absence.starts_at <= _AT", CASES),
+        ("staff == _ABSENT, ", "", WHAT_IF),
+        (", sa.exists().where(_Away.staff_id == staff, _lasts(_Away))", "", CASES),
+        ("_Away.staff_id == staff, ", "", CASES),
+        (", _lasts(_Away))", ")", CASES),
+        # deputies
+        (".join(Absence, Absence.staff_id == Membership.staff_id)", ".join(Absence, sa.true())", FOR_WHOM),
+        (".join(Person, Person.id == Membership.staff_id)\n    .join(_Deputy", ".join(Person, sa.true())\n    .join(_Deputy",
+         CASES),
+        ("    .join(_Deputy, _Deputy.id == Absence.deputy_id)\n    .where(Membership", "    .join(_Deputy, sa.true())\n"
+         "    .where(Membership", CASES),
+        (".where(Membership.until.is_(None), _is_active(Person), _lasts", ".where(_is_active(Person), _lasts",
+         "test_a_deputy_stands_in_only_where_the_absent_one_is_still_in_charge"),
+        ("_is_active(Person), _lasts(Absence))", "sa.true(), _lasts(Absence))", CASES),
+        ("(Membership.until.is_(None), _is_active(Person), _lasts(Absence))", "(Membership.until.is_(None), _is_active(Person))",
+         CASES),
+        (".where(_is_active(_Deputy), sa.not_", ".where(sa.not_", CASES),
+        ("(_is_active(_Deputy), sa.not_(_is_away(Absence.deputy_id)))", "(_is_active(_Deputy))", SUPPOSED_AWAY),
+        ("if wanted is not None:", "if True:", TRUTH),
+        ("if wanted is not None:", "if False:", TRUTH),
+        ("if isinstance(wanted, sa.SelectBase | list) else", "if False else", TRUTH),
+        ("if isinstance(wanted, sa.SelectBase | list) else", "if True else", CASES),
+        ("else column == wanted)", "else sa.true())", CASES),
+        # who is routable
+        ("here = Membership.communicator_id == Communicator.id", "here = sa.true()", OFFERED),
+        ("_MEMBERS.where(here, ", "_MEMBERS.where(", OFFERED),
+        ("_MEMBERS.where(here, sa.not_(_is_away(Membership.staff_id)))", "_MEMBERS.where(here)", WHAT_IF),
+        ("Communicator.is_in_use, sa.or_(*(", "sa.or_(*(", TRUTH),
+        (", sa.or_(*(some.correlate(Communicator).exists() for some in (members, _DEPUTIES.where(here))))", "",
          "test_a_communicator_without_anybody_gets_no_delivery"),
-        ("sa.exists().where(ELIGIBLE.c.communicator_id == Communicator.id)", "sa.exists().where(ELIGIBLE.c.communicator_id > 0)",
-         OFFERED),
-        (".where(CommunicatorFacility.communicator_id == Communicator.id)", "", TRUTH),
-        ("sa.literal(facility).in_(served), ~served", "~served", TRUTH),
-        ("sa.or_(sa.literal(facility).in_(served), ~served.exists())", "sa.or_(sa.literal(facility).in_(served))", TRUTH),
-        ('sa.select(Communicator).where(Communicator.type == sa.bindparam("kind"), is_routable())',
-         "sa.select(Communicator).where(is_routable())", "test_others_cannot_be_aimed_at_a_communicator_of_another_type"),
-        ('Communicator.type == sa.bindparam("kind"), is_routable()', 'Communicator.type == sa.bindparam("kind")',
-         "test_others_must_name_a_recipient_that_can_receive"),
-        ("sa.select(Communicator).where(is_routable()).order_by(Communicator.type", "sa.select(Communicator).order_by("
-         "Communicator.type", OFFERED),
+        ("(members, _DEPUTIES.where(here))", "(_DEPUTIES.where(here),)", TRUTH),
+        ("(members, _DEPUTIES.where(here))", "(members,)", CASES),
+        ("_DEPUTIES.where(here)", "_DEPUTIES", "test_somebodys_deputy_makes_no_other_communicator_routable"),
+        # before a save
+        ("sa.case((_is_away(Person.id), 0), else_=1)", "sa.literal(1)", STANDS_IN),
+        (".where(Person.id.in_(ids), _is_active(Person))", ".where(_is_active(Person))", STANDS_IN),
+        (".where(Person.id.in_(ids), _is_active(Person))", ".where(Person.id.in_(ids))", STANDS_IN),
+        (".join(Person, Person.id == Absence.staff_id)", ".join(Person, sa.true())", STANDS_IN),
+        ("        .join(_Deputy, _Deputy.id == Absence.deputy_id)\n        .where(Absence", "        .join(_Deputy, sa.true())\n"
+         "        .where(Absence", STANDS_IN),
+        ("Absence.staff_id.in_(ids), ", "", STANDS_IN),
+        ("(Absence.staff_id.in_(ids), _is_active(Person), ", "(Absence.staff_id.in_(ids), ", STANDS_IN),
+        ("_lasts(Absence), _is_active(_Deputy))", "_is_active(_Deputy))", STANDS_IN),
+        ("_lasts(Absence), _is_active(_Deputy))", "_lasts(Absence))", STANDS_IN),
+        ("        .where(sa.not_(_is_away(Absence.deputy_id)))\n", "", SUPPOSED_AWAY),
+        ("found.get(staff, False) or bool(is_present)", "found.get(staff, False)", STANDS_IN),
+        ("_DEPUTIES.where(Absence.deputy_id == staff)", "_DEPUTIES", OWN_COLLEAGUE),
+        ("@contextmanager\n", "", WHAT_IF),
+        # the routable ones
+        ("return facility is None or not", "return not", TRUTH),
+        ("or not self.facilities or", "or", TRUTH),
+        (" or facility in self.facilities", "", TRUTH),
+        ('_ROUTABLE.where(Communicator.type == sa.bindparam("kind"))', "_ROUTABLE",
+         "test_others_cannot_be_aimed_at_a_communicator_of_another_type"),
+        ("if row.facility_id is not None:", "if True:", TRUTH),
+        ("if row.facility_id is not None:", "if False:", TRUTH),
+        (".outerjoin(CommunicatorFacility, CommunicatorFacility.communicator_id == Communicator.id)\n    .where(is",
+         ".outerjoin(CommunicatorFacility, sa.true())\n    .where(is", TRUTH),
+        ("    .where(is_routable())\n", "", OFFERED),
         # the box
         ("(a.titles for a in self.shared if a.id == audience)", "(a.titles for a in self.shared)", TITLES),
         ("(a.communicators for a in self.shared if a.id == audience)", "(a.communicators for a in self.shared)", TITLES),
         ("[m for m in self.mine if m.id in has]", "list(self.mine)", TITLES),
-        ('.where(ELIGIBLE.c.staff_id == sa.bindparam("staff"))', '.where(sa.bindparam("staff") > 0)', TRUTH),
+        ('eligible(staff=sa.bindparam("staff"))', "eligible()", TRUTH),
+        ("            Membership.communicator_id == Communicator.id,\n", "", FOR_WHOM),
+        ('            Membership.staff_id == sa.bindparam("staff"),\n', "", FOR_WHOM),
+        ("            Membership.until.is_(None),\n", "", STATEMENTS),
+        ("is_deputy = is_deputy or not", "is_deputy = not", FOR_WHOM),
+        ("is_deputy = is_deputy or not is_member", "is_deputy = is_deputy", FOR_WHOM),
+        ("    if is_deputy:\n", "    if True:\n", STATEMENTS),
+        ("    if is_deputy:\n", "    if False:\n", FOR_WHOM),
         (".where(AudienceCommunicator.communicator_id.in_(_mine))", "", TRUTH),
         ("sa.and_(AudienceCommunicator.communicator_id == Communicator.id, ", "sa.and_(sa.true(), ", SHARED),
         (", AudienceCommunicator.audience_id.in_(_my_audiences)", "", TRUTH),
@@ -291,6 +402,12 @@ MUTANTS: list[Mutant] = [
         ("return can(thread.state, Verb.CLOSE) and thread.removed_at is None", "return thread.removed_at is None", BUTTONS),
         ("return can(thread.state, Verb.CLOSE) and thread.removed_at is None", "return can(thread.state, Verb.CLOSE)",
          f"{BUTTONS} test_what_was_deleted_is_not_closed"),
+        ("thread.claimed_until is not None and thread", "thread", MAY_CLAIM),
+        ("thread.claimed_until is not None and thread.claimed_until > now()", "thread.claimed_until is not None", MAY_CLAIM),
+        ("return not is_claimed(thread) and ", "return ", MAY_CLAIM),
+        ("(thread) and thread.state != ThreadState.CLOSED and", "(thread) and", MAY_CLAIM),
+        ("(thread) and thread.state != ThreadState.CLOSED and thread.removed_at is None", "(thread) and thread.state != "
+         "ThreadState.CLOSED", MAY_CLAIM),
         ("not thread.is_unread and thread.state != ", "thread.state != ", BUTTONS),
         (" and thread.state != ThreadState.WAITING and", " and", BUTTONS),
         ("thread.state != ThreadState.WAITING and thread.removed_at is None", "thread.state != ThreadState.WAITING", BUTTONS),
@@ -383,8 +500,17 @@ MUTANTS: list[Mutant] = [
         ("if not can_remove(thread):", "if False:", "test_why_it_is_not_deleted_is_told_apart"),
         ('"unread" if thread.is_unread else "waiting"', '"waiting"', "test_why_it_is_not_deleted_is_told_apart"),
         ('"unread" if thread.is_unread else "waiting"', '"unread"', "test_why_it_is_not_deleted_is_told_apart"),
+        # claim, release
+        ("if not can_claim(thread):", "if False:", CLAIM),
+        ("if not is_claimed(thread) or thread", "if thread", PAST_CLAIM),
+        (" or thread.claimed_by_id != by.person:", ":", CLAIM),
+        (".where(\n        AudienceCommunicator.communicator_id.in_(sa.select(mine.c.communicator_id))\n    )", "", LOSES),
+        ("lost = [Thread.claimed_by_id == person, ", "lost = [", OTHER_CLAIMS),
+        (", Thread.audience_id.not_in(audiences)]", "]", KEEPS_CLAIM),
+        ('sa.literal("")).where(*lost)', 'sa.literal(""))', OTHER_CLAIMS),
+        ("free = sa.update(Thread).where(*lost)", "free = sa.update(Thread)", OTHER_CLAIMS),
         # hand_to
-        ("if by.person not in active_admins(tx.session):", "if False:", HAND),
+        ("        must_be_admin(tx)\n        thread =", "        thread =", HAND),
         ("sa.select(Thread).where(Thread.key == thread_key).with_for_update()", "sa.select(Thread).with_for_update()", HAND_TYPE),
         ("        if thread is None:\n            raise NotVisible\n        if thread.version", "        if thread.version",
          "test_what_is_not_yours_does_not_exist_for_any_verb"),
@@ -398,18 +524,102 @@ MUTANTS: list[Mutant] = [
     ),
     *_of(
         "practice/coverage.py",
-        (f"        _admin_only(tx)\n{HOLD}        communicator = _load(tx.session, key) if",
-         f"{HOLD}        communicator = _load(tx.session, key) if", ADMINS),
-        (f"        _admin_only(tx)\n{HOLD}        communicator = _load(tx.session, key)\n",
-         f"{HOLD}        communicator = _load(tx.session, key)\n", ADMINS),
-        (f"        _admin_only(tx)\n{HOLD}        person", f"{HOLD}        person", ADMINS),
-        ("    if tx.by.person is None:\n        return\n", "    return\n", ADMINS),
-        ("    if tx.by.person is None:\n        return\n", "", LAST_ADMIN),
-        ("sa.select(Staff.is_admin)\n", "sa.select(sa.true())\n", ADMINS),
-        ("Person.id == Staff.id)\n        .where(Staff.id == tx", "sa.true())\n        .where(Staff.id == tx", ACTIVE_ADMIN),
-        (".where(Staff.id == tx.by.person, Person", ".where(Staff.is_admin, Person", ADMINS),
-        ("Staff.id == tx.by.person, Person.status == AccountStatus.ACTIVE)", "Staff.id == tx.by.person)", ACTIVE_ADMIN),
-        ("    if not tx.session.scalar(is_admin):", "    if False:", ADMINS),
+        *((f"        must_be_admin(tx)\n{HOLD}        {first}", f"{HOLD}        {first}", tests) for first, tests in (
+            ("communicator = _load(tx.session, key) if", ADMINS),
+            ("communicator = _load(tx.session, key)\n        if has", ADMINS),
+            ("communicator = _load(tx.session, key)\n        same", BY_ADMINS),
+            ("person", ADMINS),
+            ("people", BY_ADMINS),
+            ("if tx.session.scalar(sa.select(Communicator.id)", BY_ADMINS),
+        )),
+        # absences
+        ("select(Absence).where(Absence.key == form_key)", "select(Absence)", KEEPS),
+        ("        if made:\n            if made.staff_id", "        if False:\n            if made.staff_id",
+         "test_the_same_form_is_one_absence"),
+        ("if made.staff_id != staff.id:", "if False:", "test_somebody_elses_form_is_not_there"),
+        ("{had} if had else set()", "set()", DEPUTY_OVER),
+        ("{absence.deputy_id} if absence.deputy_id else set()", "set()", DEPUTY_OVER),
+        ("where(Person.key == key, IS_STAFF)", "where(IS_STAFF)", KEEPS),
+        ("where(Person.key == key, IS_STAFF)", "where(Person.key == key)", KEEPS),
+        ("    if staff is None:\n        raise NotVisible\n", "", KEEPS),
+        ("if staff.id != tx.by.person:\n        must_be_admin(tx)\n    return", "if True:\n        must_be_admin(tx)\n    return",
+         KEEPS),
+        ("if staff.id != tx.by.person:\n        must_be_admin(tx)\n    return",
+         "if False:\n        must_be_admin(tx)\n"
+         "    return", KEEPS),
+        ("select(Absence).where(Absence.key == key).with", "select(Absence).with", TWO_AT_ONCE),
+        ("    if absence is None:\n        raise NotVisible\n", "", TWO_AT_ONCE),
+        ("if staff.id != tx.by.person:\n        must_be_admin(tx)\n    if", "if True:\n        must_be_admin(tx)\n    if",
+         "test_one_ends_ones_own_absence"),
+        ("if staff.id != tx.by.person:\n        must_be_admin(tx)\n    if", "if False:\n        must_be_admin(tx)\n    if",
+         KEEPS),
+        ("if absence.version != version or absence", "if absence", OVER),
+        ("absence.version != version or absence.ends_at <= now()", "absence.version != version", OVER),
+        ("if last_day < first_day:", "if False:", REFUSED),
+        ("if ends_at <= now():", "if False:", REFUSED),
+        ("if last_day - first_day > ABSENCE_MAX:", "if False:", REFUSED),
+        ("if absence.starts_at is None or absence", "if absence", CASES),
+        ("if absence.starts_at is None or absence.starts_at > now():", "if absence.starts_at is None:", BEGAN),
+        ("if absence.starts_at is None or absence.starts_at > now():", "if True:", BEGAN),
+        ("where(Person.key == deputy, IS_STAFF)", "where(IS_STAFF)", CASES),
+        ("where(Person.key == deputy, IS_STAFF)", "where(Person.key == deputy)", REFUSED),
+        (" if deputy else None\n    if", " if False else None\n    if", CASES),
+        ("if deputy and person is None:", "if person is None:", CASES),
+        ("if deputy and person is None:", "if deputy:", CASES),
+        ("if deputy and person is None:", "if False:", REFUSED),
+        ("if person and person.id == staff.id:", "if person.id == staff.id:", CASES),
+        ("if person and person.id == staff.id:", "if person:", CASES),
+        ("if person and person.id == staff.id:", "if False:", REFUSED),
+        ("if person and person.status != AccountStatus.ACTIVE:", "if person.status != AccountStatus.ACTIVE:", CASES),
+        ("if person and person.status != AccountStatus.ACTIVE:", "if person:", CASES),
+        ("if person and person.status != AccountStatus.ACTIVE:", "if False:", REFUSED),
+        ("person.id if person else None", "None", CASES),
+        ("person.id if person else None", "person.id", CASES),
+        ("Absence.starts_at < absence.ends_at, Absence.ends_at > ab", "Absence.ends_at > ab",
+         "test_an_absence_before_another_is_none_that_overlaps"),
+        ("Absence.starts_at < absence.ends_at, Absence.ends_at > absence.starts_at, ", "Absence.starts_at < absence.ends_at, ",
+         SIDE_BY_SIDE),
+        (", Absence.ends_at > Absence.starts_at", "", "test_one_that_was_called_off_is_in_nobodys_way"),
+        ("where(*meanwhile, Absence.id", "where(Absence.id", SIDE_BY_SIDE),
+        (", Absence.id != (absence.id or 0))", ")", DEPUTY_OVER),
+        ("(absence.id or 0)", "(0)", DEPUTY_OVER),
+        ("(absence.id or 0)", "(absence.id)", REFUSED),
+        ("others.where(Absence.staff_id == staff.id)", "others", KEEPS),
+        ("if tx.session.scalar(others.where(Absence.staff_id == staff.id)):", "if False:", REFUSED),
+        ("if deputy and tx.session", "if tx.session", CASES),
+        ("others.where(Absence.staff_id == deputy.id)", "others", "test_the_absence_of_a_third_is_in_no_deputys_way"),
+        ("if deputy and tx.session.scalar(others.where(Absence.staff_id == deputy.id)):", "if False:", REFUSED),
+        ("others.where(Absence.deputy_id == staff.id)", "others", KEEPS),
+        ("    if stands_in:\n", "    if False:\n", REFUSED),
+        # what a save would do
+        ("(Communicator.id).where(Communicator.key == key))\n    if communicator is None", "(Communicator.id))\n"
+         "    if communicator is None", IMPACT),
+        ("    if communicator is None:\n        return Impact()\n", "", "test_the_impact_on_one_that_is_not_there_is_none"),
+        ('.where(\n    AudienceCommunicator.communicator_id == sa.bindparam("communicator")\n)', "", IMPACT),
+        ("mine.c.communicator_id == AudienceCommunicator.communicator_id", "sa.true()", IMPACT),
+        ("        .where(mine.c.communicator_id != (without or 0))\n", "", IMPACT),
+        ("(without or 0)", "(0)", IMPACT),
+        ("(without or 0)", "(without)", SEEN_OTHERWISE),
+        (" if audiences - others}", "}", SEEN_OTHERWISE),
+        # handing on, replacing
+        ("same = Communicator.type == communicator.type, ", "same = ", HANDED_IN_USE),
+        ("Communicator.id != communicator.id, ", "", HANDED_IN_USE),
+        (", Communicator.is_in_use\n", "\n", HANDED_IN_USE),
+        ("where(Communicator.key == to, *same)", "where(*same)", HANDED_IN_USE),
+        ("where(Communicator.key == to, *same)", "where(Communicator.key == to)", HANDED_IN_USE),
+        ("if other is None:", "if False:", HANDED_IN_USE),
+        ("[staff_key, with_key]), IS_STAFF)", "[staff_key, with_key]))", BY_WHOM),
+        ("if staff_key not in people:", "if False:", REPLACED_NOW),
+        ("if with_key not in people or with_key ==", "if with_key ==", BY_WHOM),
+        (" or with_key == staff_key or", " or", BY_WHOM),
+        (" or people[with_key].status != AccountStatus.ACTIVE:", ":", BY_WHOM),
+        ("where(Membership.staff_id == old, ", "where(", REPLACED),
+        ("where(Membership.staff_id == old, Membership.until.is_(None))", "where(Membership.staff_id == old)", REPLACED_NOW),
+        ("where(Membership.staff_id == new, ", "where(", REPLACED),
+        ("where(Membership.staff_id == new, Membership.until.is_(None))", "where(Membership.staff_id == new)", REPLACED_NOW),
+        ("if one.communicator_id not in theirs:", "if True:", REPLACED),
+        ("if one.communicator_id not in theirs:", "if False:", REPLACED),
+        (".where(Communicator.id.in_(changed_ones))", "", REPLACED_NOW),
         # the last admin
         ("if status != AccountStatus.ACTIVE:", "if False:", LAST_ADMIN),
         ("if status != AccountStatus.ACTIVE:", "if True:", "test_enabling_the_only_admin_again_is_no_disabling"),
@@ -424,7 +634,13 @@ MUTANTS: list[Mutant] = [
          "test_a_disabled_account_stays_out_when_it_is_enabled_again"),
         # what changes who is eligible, and has routing deliver
         ("        routing.wake(tx)\n        return communicator.key", "        return communicator.key", WAKES),
-        ("        tx.session.flush()\n        routing.wake(tx)\n\n", "\n", WAKES),
+        ("stands_in})\n        routing.wake(tx)\n", "stands_in})\n", WAKES),
+        ("        routing.wake(tx)\n        return absence.key", "        return absence.key",
+         "test_a_deputy_planned_from_now_receives_what_waited"),
+        ("{had} if had else set())\n        routing.wake(tx)\n", "{had} if had else set())\n",
+         "test_a_deputy_who_begins_by_the_clock_receives_what_waited"),
+        ("else set())\n        routing.wake(tx)\n\n\ndef _staff_with", "else set())\n\n\ndef _staff_with",
+         "test_ending_now_delivers_what_waited"),
         ("Membership.communicator_id == communicator.id, Membership.until.is_(None)", "Membership.until.is_(None)",
          "test_a_change_of_one_communicators_users_leaves_those_of_the_others"),
         ("if has_threads(tx.session, communicator.id):\n            raise HasThreads", "if False:\n            raise HasThreads",
@@ -434,6 +650,54 @@ MUTANTS: list[Mutant] = [
         ("if key and communicator.version != version:", "if False:", "test_a_later_save_of_an_old_version_is_refused"),
         (".where(Delivery.communicator_id == communicator).limit(1)", ".limit(1)",
          "test_a_communicator_with_threads_is_not_deleted"),
+    ),
+    *_of(
+        "practice/trays.py",
+        # restoring
+        ("        must_be_admin(tx)\n        thread = _locked(tx.session, thread_key)\n        if", "        thread = "
+         "_locked(tx.session, thread_key)\n        if", RESTORES),
+        ("if thread.removed_at is None and not _was", "if not _was",
+         "test_what_was_deleted_without_a_line_in_its_history_can_be_restored"),
+        (" and not _was_removed(tx.session, thread.id):", ":", RESTORED_ONCE),
+        ("if thread.removed_at is None or thread.version", "if thread.version", RESTORED_ONCE),
+        (" or thread.version != version:", ":", RESTORED_ONCE),
+        ("sa.select(Thread).where(Thread.key == key)", "sa.select(Thread)", SAME_OPENING),
+        ("    if thread is None:\n        raise NotVisible\n", "", NOT_REMOVED),
+        ("where(History.thread_id == thread, ", "where(", NEVER_REMOVED),
+        (", History.did == Event.REMOVED).limit", ").limit", NOT_REMOVED),
+        ("return session.scalar(once) is not None", "return True", NOT_REMOVED),
+        # what may be opened
+        (", Thread.due_at < sa.bindparam(\"now\", type_=sa.DateTime)),\n    Tray", "),\n    Tray", IN_NO_TRAY),
+        ("_ENVELOPE.where(Thread.key == key, ", "_ENVELOPE.where(", ENVELOPE),
+        ("Thread.patient_id.is_distinct_from(own_patient), ", "", OWN_OPENING),
+        (", lies_somewhere)", ")", IN_NO_TRAY),
+        ("sa.or_(*_LIES_IN.values())", "sa.true()", IN_NO_TRAY),
+        ("    if row is None:\n        raise NotVisible\n", "", IN_NO_TRAY),
+        # opening
+        ("@again_if_doubled\ndef open", "def open", "test_equal_forms_open_once_all_at_once"),
+        ("        must_be_admin(tx)\n        thread = _locked(tx.session, thread_key)\n        before", "        thread = "
+         "_locked(tx.session, thread_key)\n        before", RESTORES),
+        (".where(BreakGlass.key == form_key)", "", "test_openings_are_shown_newest_first_in_pages"),
+        ("if before is not None:", "if False:", SAME_OPENING),
+        ("if (before.thread_id, before.staff_id) != (thread.id, by.person):", "if False:", SAME_OPENING),
+        ("if before.reason != reason:", "if False:", SAME_OPENING),
+        ("tx.session.get(Staff, by.person) if by.person else None", "None", OPENS),
+        ("is_late = thread.due_at is not None and thread", "is_late = thread", OPENS),
+        ("is_late = thread.due_at is not None and thread.due_at < at", "is_late = thread.due_at is not None", IN_NO_TRAY),
+        ("if staff is None or staff.", "if staff.", "test_no_command_opens_a_thread_with_a_reason"),
+        ("if staff is None or staff.own_patient_id == thread.patient_id:", "if staff is None:", OWN_OPENING),
+        ("if thread.unrouted_since is None and ", "if ", OPENS),
+        (" and thread.removed_at is None and", " and", OPENS),
+        (" and not is_late:", ":", OPENS),
+        # reading
+        ("    .join(Thread, Thread.id == BreakGlass.thread_id)\n    .join(Staff", "    .join(Thread, sa.true())\n    .join(Staff",
+         OTHER_OPENING),
+        (".join(Staff, Staff.id == BreakGlass.staff_id)", ".join(Staff, sa.true())", OWN_OPENING),
+        ('        Thread.key == sa.bindparam("key"),\n', "", OTHER_OPENING),
+        ('        BreakGlass.staff_id == sa.bindparam("staff"),\n', "", OPENS),
+        ('        BreakGlass.ends_at > sa.bindparam("now", type_=sa.DateTime),\n', "", OPENS),
+        ("        Thread.patient_id.is_distinct_from(Staff.own_patient_id),\n", "", OWN_OPENING),
+        ("    if opening is None:\n        raise NotVisible\n", "", OPENS),
     ),
     *_of(
         "practice/records.py",
@@ -513,7 +777,8 @@ MUTANTS: list[Mutant] = [
         ("if is_unsafe and not is_same_origin():", "if not is_same_origin():", "test_looking_needs_neither"),
         ("if is_unsafe and not is_same_origin():", "if is_unsafe and False:", UNSAFE),
         ("if isinstance(key, str) and (", "if (", "test_next_leads_where_the_visitor_wanted_to_go"),
-        ("(found := sessions.visitor_with(key))", "(found := None)", "test_whoever_may_not_is_refused_and_leaves_a_row"),
+        ("(found := sessions.visitor_with(key, address=client_address()))", "(found := None)",
+         "test_whoever_may_not_is_refused_and_leaves_a_row"),
         ("    if request.endpoint is None:\n        return  # no view will run: 404 or 405\n", "",
          "test_a_page_that_is_not_here_says_so_and_tells_nothing"),
         ("    csrf.protect()  # of unsafe methods only\n", "", UNSAFE),
@@ -560,9 +825,18 @@ MUTANTS: list[Mutant] = [
          'urlsplit(origin)[0] == urlsplit(current_app.config["PORTAL_URL"])[0]', ORIGIN),
         ('return request.headers.get("X-Poll") == "1"', "return True", IDLE),
         ('return request.headers.get("X-Poll") == "1"', "return False", "test_polling_keeps_nobody_logged_in"),
+        ("if peer and peer ==", "if peer ==", ADDRESS),
+        ('if peer and peer == current_app.config.get("PROXY_ADDRESS"):', "if peer:", ADDRESS),
+        ("if peer and re", "if re", ADDRESS),
+        (' if peer and re.fullmatch(r"[0-9a-fA-F:.]+", peer) else', " if peer else", ADDRESS),
+        # larger files
+        ("        view.upload_max = most  # type: ignore[attr-defined]\n", "", UPLOAD),
+        ('(most := getattr(current_app.view_functions[request.endpoint], "upload_max", 0)) and', "(most := 0) and", UPLOAD),
+        ('"upload_max", 0)) and is_allowed(who, present):', '"upload_max", 0)):', UPLOAD),
         # the form that is kept
-        ('NEVER_KEPT = ("csrf_token", "password")', 'NEVER_KEPT = ("password",)', KEPT),
-        ('NEVER_KEPT = ("csrf_token", "password")', 'NEVER_KEPT = ("csrf_token",)', KEPT),
+        ('("csrf_token", "password", "password_again")', '("password", "password_again")', SECRET),
+        ('("csrf_token", "password", "password_again")', '("csrf_token", "password_again")', SECRET),
+        ('("csrf_token", "password", "password_again")', '("csrf_token", "password")', SECRET),
         ("    if not is_allowed(who_may(current_app, request.endpoint), expired):\n        return False\n", "",
          "test_a_form_that_was_never_this_persons_is_not_kept"),
         (" if name not in NEVER_KEPT}", "}", KEPT),
@@ -604,15 +878,20 @@ MUTANTS: list[Mutant] = [
 WHOLE = ("practice/routing.py", "web/gate.py")
 PARTS = {
     "practice/communicators.py": (
-        "ELIGIBLE is_routable serves routable_of _ROUTABLE Box _mine _my_audiences _BOX box_of all_routable"
+        "supposing _is_active _lasts _is_away _MEMBERS _DEPUTIES eligible is_routable standing_for instead_of Routable"
+        " routable_of all_routable _routable _ROUTABLE Box _mine _my_audiences _BOX box_of"
     ),
     "practice/threads.py": (
-        "can can_receive can_close can_remove move thread_of_patient thread_of_box _one _HEAD_OF_PATIENT _head_of_box"
-        " place_in_box place_of_patient message_of_patient"
+        "can can_receive is_claimed can_claim can_close can_remove move thread_of_patient thread_of_box _one _HEAD_OF_PATIENT"
+        " _head_of_box place_in_box place_of_patient message_of_patient"
     ),
-    "practice/conversations.py": "receive close remove hand_to _of_staff_seen",
-    "practice/coverage.py": "_admin_only",
-    "practice/people.py": "active_admins",
+    "practice/conversations.py": "receive close remove claim release _release_lost_claims hand_to _of_staff_seen",
+    "practice/coverage.py": (
+        "add_absence change_absence end_absence _staff_with _absence_with _set_absence _refuse_overlap impact_of _AUDIENCES_OF"
+        " _audiences_by hand_open_threads replace_everywhere"
+    ),
+    "practice/people.py": "active_admins must_be_admin",
+    "practice/trays.py": ("_LIES_IN restore_removed _locked _was_removed envelope open_with_reason _IN_FORCE opened_with_reason"),
     "practice/records.py": "value_of",
     "practice/drafts.py": "draft_values",
 }
@@ -636,7 +915,20 @@ NOTHING_CHANGES = {
         "row": "",
         "Thread.id == Message.thread_id": "",
     },
-    "practice/communicators.py": {"dataclass(frozen=True)": "a form, not a condition", "property": "a form, not a condition"},
+    "practice/communicators.py": {
+        "dataclass(frozen=True)": "a form, not a condition",
+        "property": "a form, not a condition",
+        "found.get(staff, False)": "all rows of one person say the same of their presence",
+    },
+    "practice/coverage.py": {
+        "before == after": "nobody gains or loses anything anyway; saves statements",
+        "people": "nobody is IN an empty list; saves a statement",
+        "audiences": "nothing is taken from nothing; saves a statement",
+        "Person.key.in_([staff_key, with_key])": "only these two are looked up; saves rows",
+    },
+    "practice/trays.py": {
+        "Thread.due_at.is_not(None)": "for the index: no time is not earlier than now anyway",
+    },
     "practice/drafts.py": {"values": "a default"},
 }
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from flask import Blueprint, Flask, g, request
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Rule
 
 from practice.coverage import set_staff_status
@@ -281,3 +282,59 @@ def test_a_form_after_the_log_out_is_not_kept(cast):
 def test_the_form_of_nobody_is_answered_with_the_log_in(cast):
     assert cast.anonymous.post("/messages/new", written(cast)).status_code == 401
     assert drafts() == 0
+
+
+@pytest.mark.parametrize("field", ["csrf_token", "password", "password_again"])
+def test_no_secret_field_is_kept(cast, field):
+    form = written(cast) | ({} if field == "csrf_token" else {field: "secret words"})
+    late(cast, "/messages/new", form)
+    assert field not in draft_values(cast.sophie.id, form["key"])
+
+
+# ---- Files, and from where -----------------------------------------------------------------------
+
+
+def test_a_larger_file_is_taken_by_the_view_that_says_so_and_from_who_may_send_it(cast):
+    view, usual = cast.app.view_functions["admin.communicators"], cast.app.config["MAX_CONTENT_LENGTH"]
+
+    def most(who: Any, endpoint: str = "admin.communicators") -> int | None:
+        """How many bytes the gate lets in."""
+        headers = who._headers(False)
+        with fresh_context(cast.app), cast.app.test_request_context("/", base_url=HOME, headers=headers):
+            request.url_rule = Rule("/", endpoint=endpoint)
+            with contextlib.suppress(HTTPException, gate.LogInFirst):
+                gate.pass_gate()
+            return request.max_content_length
+
+    assert most(cast.ada) == usual
+    gate.upload(usual * 5)(view)
+    try:
+        assert most(cast.ada) == usual * 5
+        assert [most(who) for who in (cast.sam, cast.sophie, cast.anonymous)] == [usual] * 3
+        assert most(cast.ada, "admin.unrouted") == usual
+    finally:
+        del view.upload_max
+
+
+@pytest.mark.parametrize(
+    ("proxy", "peer", "said", "address"),
+    [
+        ("", "203.0.113.7", None, "203.0.113.7"),
+        ("", "203.0.113.7", "198.51.100.1", "203.0.113.7"),
+        ("10.0.0.1", "203.0.113.7", "198.51.100.1", "203.0.113.7"),
+        ("10.0.0.1", "10.0.0.1", "198.51.100.1", "198.51.100.1"),
+        ("10.0.0.1", "10.0.0.1", "192.0.2.9, 198.51.100.1", "198.51.100.1"),
+        ("10.0.0.1", "10.0.0.1", "2001:db8::1", "2001:db8::1"),
+        ("10.0.0.1", "10.0.0.1", "<b>", None),
+        ("10.0.0.1", "10.0.0.1", "0" * 60, "0" * 45),
+        ("10.0.0.1", "10.0.0.1", None, None),
+        ("", "", "198.51.100.1", None),
+        (None, None, "198.51.100.1", None),
+        ("", None, "198.51.100.1", None),
+    ],
+)
+def test_the_address_is_the_peers_or_what_the_proxy_and_nobody_else_says(one_app, monkeypatch, proxy, peer, said, address):
+    monkeypatch.setitem(one_app.config, "PROXY_ADDRESS", proxy)
+    headers = {"X-Forwarded-For": said} if said is not None else {}
+    with one_app.test_request_context(headers=headers, environ_overrides={"REMOTE_ADDR": peer}):
+        assert gate.client_address() == address

@@ -19,7 +19,15 @@ NOTICES = (
     "handed",
     "claimed",
     "released",
+    "ended",
+    "merged",
+    "undone",
     "logged-out",
+    "password-set",
+    "disabled",
+    "enabled",
+    "imported",
+    "discarded",
 )
 """What a page may say after a redirect, by code: words never travel in addresses or cookies."""
 

@@ -12,10 +12,11 @@ from werkzeug.wrappers import Response as BaseResponse
 from practice import audit
 from practice.db import new_key
 from practice.drafts import draft_values
-from practice.errors import Refused, SentBefore, TooMany
+from practice.errors import NotAllowed, Refused, SentBefore, TooMany
 from practice.people import Kind
+from practice.settings import MenuItem, SwitchedOff, is_on
 from web.answers import is_htmx
-from web.formats import thread_title
+from web.formats import present_practice, thread_title
 from web.gate import NEVER_KEPT, UNSAFE, CrossSite, LogInFirst
 from web.login import log_in_page
 
@@ -101,10 +102,14 @@ def set_up(app: Flask) -> None:
 
 
 def refused(error: Refused) -> Response:
+    if isinstance(error, SwitchedOff):
+        return not_there(heading=_("This is switched off"), text=how_else(error))
     if error.status == 404:
         return not_there()
     if isinstance(error, SentBefore):
         return sent_before(error)
+    if isinstance(error, NotAllowed) and error.status == 403 and g.get("visitor"):
+        audit.note(by=g.visitor.actor, did="denied", about=request.path.replace("\0", "")[:80])
     response = shown(error.status)
     if isinstance(error, TooMany):
         response.headers["Retry-After"] = str(error.retry_after)
@@ -124,18 +129,31 @@ def sent_before(error: SentBefore) -> Response:
     )
 
 
-def not_there() -> Response:
+def how_else(error: SwitchedOff) -> str:
+    """How a patient can ask for what the portal does not offer now."""
+    practice = present_practice()
+    said = [_("The practice does not offer this here now."), _("Nothing was sent.") if request.method in UNSAFE else ""]
+    if practice.phone:
+        said.append(_("To ask for it, call %(phone)s.", phone=practice.phone))
+    else:
+        said.append(_("To ask for it, call the practice or go there."))
+    if error.item != MenuItem.MESSAGE and is_on(practice, MenuItem.MESSAGE):
+        said.append(_("You can also write a message."))
+    said.append(_("What you sent before stands under Messages."))
+    return " ".join(filter(None, said))
+
+
+def not_there(**words: str) -> Response:
     """The same page for what does not exist and for what is somebody else's; a person who asked leaves a row."""
     if not (g.get("visitor") and request.endpoint):
-        return shown(404)
+        return shown(404, **words)
     try:
         audit.note(by=g.visitor.actor, did="denied", about=request.path.replace("\0", "")[:80])
     except sa.exc.OperationalError as error:
         return not_now(error)
     kept = draft_values(g.visitor.person_id, request.args.get("draft", "").replace("\0", "")) or {}
-    return shown(
-        404, **({"posted": [(n, v) for n, vs in kept.items() for v in vs if v.strip() and n not in HIDDEN]} if kept else {})
-    )
+    more = {"posted": [(n, v) for n, vs in kept.items() for v in vs if v.strip() and n not in HIDDEN]} if kept else {}
+    return shown(404, **words, **more)
 
 
 def http_error(error: HTTPException) -> BaseResponse:

@@ -52,6 +52,16 @@ def drafts_to(endpoint: str) -> Callable[[View], View]:
     return declare
 
 
+def upload(most: int) -> Callable[[View], View]:
+    """Declares that a view takes a file of up to `most` bytes, more than other forms may have."""
+
+    def declare(view: View) -> View:
+        view.upload_max = most  # type: ignore[attr-defined]
+        return view
+
+    return declare
+
+
 def who_may(app: Flask, endpoint: str) -> str | None:
     """What the view or its blueprint declares; None: nothing, and so nobody."""
     view = app.view_functions.get(endpoint)
@@ -116,9 +126,11 @@ def pass_gate() -> None:
         g.visitor, g.practice = found
     if request.endpoint is None:
         return  # no view will run: 404 or 405
-    csrf.protect()  # of unsafe methods only
     who = who_may(current_app, request.endpoint)
     present = g.visitor if g.visitor and not g.visitor.is_expired else None
+    if (most := getattr(current_app.view_functions[request.endpoint], "upload_max", 0)) and is_allowed(who, present):
+        request.max_content_length = most  # before anything reads the form, and for nobody who may not send it
+    csrf.protect()  # of unsafe methods only
     if not is_allowed(who, present):
         if present:
             audit.note(by=present.actor, did="denied", about=request.endpoint[:80])
@@ -156,7 +168,7 @@ def is_poll() -> bool:
     return request.headers.get("X-Poll") == "1"
 
 
-NEVER_KEPT = ("csrf_token", "password")
+NEVER_KEPT = ("csrf_token", "password", "password_again")
 
 
 def keep_form(expired: Visitor) -> bool:

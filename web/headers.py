@@ -19,7 +19,9 @@ HEADERS = {
     "X-Robots-Tag": "noindex, nofollow",
 }
 TRANSPORT = "max-age=63072000; includeSubDomains"
+INVITATION = "origin"  # where the address itself is a secret: no page it leads to is told it, not even ours
 STATIC = ("static", "bootstrap.static")
+LOGO = "portal.logo"  # its address changes with it
 
 
 def set_up(app: Flask) -> None:
@@ -29,13 +31,16 @@ def set_up(app: Flask) -> None:
     def add_headers(response: Response) -> Response:
         for name, value in HEADERS.items():
             response.headers[name] = value
+        if request.path.startswith("/invitation/"):
+            response.headers["Referrer-Policy"] = INVITATION
         if is_https:
             response.headers["Strict-Transport-Security"] = TRANSPORT
-        if request.endpoint in STATIC and response.status_code in (200, 304) and "v" in request.args:
+        is_kept = request.endpoint == LOGO or (request.endpoint in STATIC and "v" in request.args)
+        if is_kept and response.status_code in (200, 304):
             response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
         else:
             response.headers["Cache-Control"] = "no-store"
-        if g.get("visitor") and not g.visitor.is_expired:
+        if request.endpoint != LOGO and g.get("visitor") and not g.visitor.is_expired:
             response.headers["Session-Ends"] = str(epoch(g.visitor.session_ends_at))  # for the countdown of an open page
         if request.endpoint not in STATIC:
             response.headers["Vary"] = "Cookie, HX-Request"

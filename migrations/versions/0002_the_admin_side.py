@@ -1,5 +1,7 @@
 """the admin side"""
 
+import unicodedata
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -18,9 +20,10 @@ def add(table: str, name: str, type_: sa.types.TypeEngine, default: object) -> N
 def upgrade() -> None:
     for name in ("staff_group", "specialty", "institution", "department"):
         add("staff", name, sa.String(length=60), "")
+    people_are_found_by_more()
     add("facility", "is_in_use", sa.Boolean(), sa.true())
     add("referring_physician", "is_in_use", sa.Boolean(), sa.true())
-    add("practice", "region", sa.String(length=12), "")
+    add("practice", "region", sa.String(length=20), "")
     for name in ("promise_appointment", "promise_result", "promise_others"):
         add("practice", name, sa.Integer(), "3")
         op.execute(f"UPDATE practice SET {name} = promise_days")
@@ -30,14 +33,22 @@ def upgrade() -> None:
     add("practice", "emergency_text", sa.String(length=1000), "")
     add("practice", "menu_off", sa.String(length=200), "")
     add("practice", "logo_key", sa.String(length=22), "")
+    add("practice", "holidays_key", sa.String(length=22), "")
     add("practice", "version", sa.Integer(), "1")
     op.add_column("audit", sa.Column("address", sa.String(length=45), nullable=True))
-    op.create_index("ix_audit_about_id", "audit", ["about", "id"])
+    for name in ("actor_id", "patient_id", "did"):
+        op.drop_index(f"ix_audit_{name}_id", "audit")
+    for name in ("actor_id", "patient_id", "did", "about"):
+        op.create_index(f"ix_audit_{name}_at_id", "audit", [name, "at", "id"])
+    op.create_index("ix_audit_at_id", "audit", ["at", "id"])
+    op.create_index("ix_read_log_person_id_at_thread_id", "read_log", ["person_id", "at", "thread_id"])
+    op.create_index("ix_read_log_at_person_id_thread_id", "read_log", ["at", "person_id", "thread_id"])
     op.execute("ALTER TABLE thread ADD COLUMN claimed_by_id INTEGER CONSTRAINT fk_thread_claimed_by_id REFERENCES person (id)")
     op.add_column("thread", sa.Column("claimed_until", sa.DateTime(), nullable=True))
     for name, columns, where in (
         ("ix_thread_claimed", ["claimed_by_id", "id"], "claimed_by_id IS NOT NULL"),
         ("ix_thread_due", ["due_at", "id"], "due_at IS NOT NULL"),
+        ("ix_thread_waiting", ["audience_id", "waiting_since"], "waiting_since IS NOT NULL"),
         ("ix_thread_removed", ["removed_at", "id"], "removed_at IS NOT NULL"),
     ):
         op.create_index(name, "thread", columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
@@ -158,6 +169,39 @@ def upgrade() -> None:
 
 def choice(name: str, *values: str, is_checked: bool = True) -> sa.Enum:
     return sa.Enum(*values, name=name, native_enum=False, create_constraint=is_checked, length=24)
+
+
+def people_are_found_by_more() -> None:
+    """Keys to search people by: the folded first name, the digits of a phone number. One staff account for one patient."""
+    folded = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+    add("person", "first_key", folded, "")
+    add("patient", "phone_key", sa.String(length=40), "")
+    add("staff", "login_key", folded, "")
+    connection = op.get_bind()
+    names = [{"key": fold(name), "id": n} for n, name in connection.execute(sa.text("SELECT id, first_name FROM person"))]
+    if names:
+        connection.execute(sa.text("UPDATE person SET first_key = :key WHERE id = :id"), names)
+    phones = connection.execute(sa.text("SELECT id, phone FROM patient")).all()
+    keys = [{"key": "".join(c for c in unicodedata.normalize("NFKC", p) if c in "0123456789"), "id": n} for n, p in phones]
+    if keys:
+        connection.execute(sa.text("UPDATE patient SET phone_key = :key WHERE id = :id"), keys)
+    logins = connection.execute(sa.text("SELECT id, login FROM staff")).all()
+    keys = [{"key": unicodedata.normalize("NFKC", login).strip().casefold(), "id": n} for n, login in logins]
+    if keys:
+        connection.execute(sa.text("UPDATE staff SET login_key = :key WHERE id = :id"), keys)
+    op.create_index("ix_staff_login_key_id", "staff", ["login_key", "id"])
+    op.create_index("ix_person_kind_first_key_id", "person", ["kind", "first_key", "id"])
+    op.create_index("ix_person_kind_status_name_key_id", "person", ["kind", "status", "name_key", "id"])
+    op.create_index("ix_patient_phone_key", "patient", ["phone_key"])
+    op.create_index("ix_patient_dob", "patient", ["dob"])
+    where = sa.text("record_number IS NULL")
+    op.create_index("ix_patient_not_matched", "patient", ["id"], sqlite_where=where, postgresql_where=where)
+    op.create_index("ix_staff_own_patient_id", "staff", ["own_patient_id"], unique=True)
+
+
+def fold(text: str) -> str:
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
+    return " ".join("".join(c for c in plain if not unicodedata.combining(c)).split())
 
 
 def history_takes_any_event() -> None:

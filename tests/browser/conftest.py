@@ -1,7 +1,9 @@
 """A real Chromium in front of a real server with the demo practice."""
 
+import contextlib
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,10 +19,10 @@ from web.cli import MIGRATIONS
 from wsgi import create_app
 
 
-@pytest.fixture(scope="session")
-def live(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the demo practice, served for this run."""
-    with new_database(request.config.getoption("--database"), tmp_path_factory.mktemp("live")) as url:
+@contextlib.contextmanager
+def served(kind: str, folder: Path) -> Iterator[str]:
+    """The address of a demo practice of one's own."""
+    with new_database(kind, folder) as url:
         server = make_server("127.0.0.1", 0, lambda *_: [], threaded=True)
         address = f"http://127.0.0.1:{server.port}"
         app = create_app(test_settings(url, IS_DEMO=True, PORTAL_URL=address, TRUSTED_HOSTS=["127.0.0.1"]))
@@ -38,6 +40,20 @@ def live(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         with app.app_context():
             for engine in db.engines.values():
                 engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def live(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the demo practice, served for this run."""
+    with served(request.config.getoption("--database"), tmp_path_factory.mktemp("live")) as address:
+        yield address
+
+
+@pytest.fixture
+def own(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a demo practice that this test may turn upside down."""
+    with served(request.config.getoption("--database"), tmp_path) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")
@@ -71,24 +87,43 @@ class Desk:
         self.page.wait_for_url(lambda url: "/login" not in url)
 
 
-@pytest.fixture(scope="session")
-def desks(chromium: Browser, live: str) -> Iterator[Any]:
+class Desks:
     """`desks(login, js=…, **how)`: the desk of a person (None: nobody), kept for the run; how: viewport, color_scheme."""
-    kept: dict[str, Desk] = {}
 
-    def at(login: str | None, *, js: bool = True, **how: Any) -> Desk:
+    def __init__(self, chromium: Browser, address: str) -> None:
+        self.chromium, self.address = chromium, address
+        self.kept: dict[str, Desk] = {}
+
+    def __call__(self, login: str | None, *, js: bool = True, **how: Any) -> Desk:
         name = f"{login} {js} {how}"
-        if name not in kept:
-            context = chromium.new_context(java_script_enabled=js, **({"viewport": {"width": 1280, "height": 800}} | how))
+        if name not in self.kept:
+            seen = {"viewport": {"width": 1280, "height": 800}} | how
+            context = self.chromium.new_context(java_script_enabled=js, **seen)
             context.set_default_timeout(10_000)
-            kept[name] = Desk(context, live)
+            self.kept[name] = Desk(context, self.address)
             if login:
-                kept[name].log_in(login)
+                self.kept[name].log_in(login)
         elif login:
-            kept[name].go("/login")  # leads home
-        return kept[name]
+            self.kept[name].go("/login")  # leads home
+        return self.kept[name]
 
+    def leave(self) -> None:
+        for one in self.kept.values():
+            one.context.close()
+        assert [error for one in self.kept.values() for error in one.errors] == []
+
+
+@pytest.fixture(scope="session")
+def desks(chromium: Browser, live: str) -> Iterator[Desks]:
+    """People in front of the demo practice that all tests share."""
+    at = Desks(chromium, live)
     yield at
-    for one in kept.values():
-        one.context.close()
-    assert [error for one in kept.values() for error in one.errors] == []
+    at.leave()
+
+
+@pytest.fixture
+def own_desks(chromium: Browser, own: str) -> Iterator[Desks]:
+    """People in front of a practice of this test's own."""
+    at = Desks(chromium, own)
+    yield at
+    at.leave()

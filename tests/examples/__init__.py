@@ -1,5 +1,31 @@
 """Example data for every view: what its owner opens, and who must not. tests/test_walk.py walks them."""
 
-from tests.examples import admin, portal, shared, staff
+from tests.examples import (
+    absences,
+    admin,
+    admin_audit,
+    admin_coverage,
+    admin_lists,
+    admin_patients,
+    admin_practice,
+    admin_staff,
+    admin_trays,
+    portal,
+    shared,
+    staff,
+)
 
-EXAMPLES = shared.EXAMPLES | portal.EXAMPLES | staff.EXAMPLES | admin.EXAMPLES
+EXAMPLES = (
+    shared.EXAMPLES
+    | portal.EXAMPLES
+    | staff.EXAMPLES
+    | admin.EXAMPLES
+    | admin_audit.EXAMPLES
+    | admin_coverage.EXAMPLES
+    | absences.EXAMPLES
+    | admin_lists.EXAMPLES
+    | admin_patients.EXAMPLES
+    | admin_practice.EXAMPLES
+    | admin_staff.EXAMPLES
+    | admin_trays.EXAMPLES
+)

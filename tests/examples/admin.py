@@ -5,7 +5,7 @@ from typing import Any
 from practice import coverage
 from practice.db import COMMAND
 from practice.people import AccountStatus
-from practice.threads import unrouted
+from practice.trays import unrouted
 
 
 def _a_communicator(cast: Any) -> dict[str, Any]:
@@ -17,7 +17,7 @@ def _form(cast: Any, title: str) -> dict[str, Any]:
 
 
 def _an_envelope(cast: Any) -> dict[str, Any]:
-    waiting = unrouted()
+    waiting = unrouted().rows
     if waiting:
         key = waiting[0].key
     else:
@@ -36,6 +36,12 @@ EXAMPLES: dict[str, Any] = {
         _a_communicator(cast) | {"data": _form(cast, "Help desk") | {"version": str(cast.version_of("IT Manager"))}}
     ),
     "admin.delete_communicators": lambda cast: {"player": cast.ada, "data": {"communicator": [cast.communicator("IT Manager")]}},
+    "admin.search_communicators": lambda cast: {"player": cast.ada, "data": {"words": "fay", "type": "Others"}},
+    "admin.switch_off_communicator": lambda cast: (
+        _a_communicator(cast) | {"data": {"version": str(cast.version_of("IT Manager"))}}
+    ),
+    "admin.hand_open_threads": lambda cast: _a_communicator(cast) | {"data": {"to": cast.communicator("Clinicians")}},
+    "admin.handle_everything": lambda cast: {"player": cast.ada, "expected": 409},
     "admin.unrouted": lambda cast: {},
     "admin.hand_to": _an_envelope,
 }

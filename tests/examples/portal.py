@@ -3,7 +3,10 @@
 from datetime import timedelta
 from typing import Any
 
-from practice.db import now
+from practice.db import COMMAND, db, now
+from practice.settings import the_practice
+from practice.setup import save_logo
+from tests.examples.admin_practice import PICTURE
 
 
 def nothing(cast: Any) -> dict[str, Any]:
@@ -49,7 +52,17 @@ def amendment(cast: Any) -> dict[str, Any]:
     }
 
 
+def logo(cast: Any) -> dict[str, Any]:
+    if not the_practice().logo_key:
+        save_logo(PICTURE, by=COMMAND)
+    db.session.close()
+    nobody, somebody = {"key": "x" * 22}, {"key": the_practice().logo_key}
+    return {"own": somebody, "others": [(cast.anonymous, nobody), (cast.sophie, nobody)]}
+
+
 EXAMPLES = {
+    "portal.account": nothing,
+    "portal.logo": logo,
     "portal.home": nothing,
     "portal.appointments": nothing,
     "portal.request_appointment": appointment,

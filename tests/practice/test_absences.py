@@ -10,7 +10,16 @@ import sqlalchemy as sa
 from practice import conversations, coverage
 from practice.absences import Absence, start_of_day
 from practice.calendar import local_day
-from practice.communicators import all_routable, box_of, eligible, standing_for, supposing
+from practice.communicators import (
+    Audience,
+    AudienceCommunicator,
+    Communicator,
+    all_routable,
+    box_of,
+    eligible,
+    standing_for,
+    supposing,
+)
 from practice.db import COMMAND, Audit, clock_at, db, new_key, now
 from practice.errors import Invalid, NotAllowed, NotVisible, Stale
 from practice.jobs import run_due_jobs
@@ -491,3 +500,251 @@ def test_a_save_without_facilities_or_help_leaves_them(cast: Cast) -> None:
     version = cast.version_of("Scheduler")
     save(cast, "Scheduler", facilities=[])
     assert cast.version_of("Scheduler") == version + 1
+
+
+# ---- Each condition alone (tests/mutants.py takes them out one by one) -------------------------------------
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_who_would_stand_in_is_who_does(cast: Cast, case: str) -> None:
+    """Asked for the users in charge before they are saved, and of the communicator that has them: the same answer."""
+    away(cast.rita, cast.ivan)  # of no concern
+    CASES[case][0](cast)
+    number = communicator_id(cast, "Media Manager")
+    assert standing_for(db.session, [cast.max.id]) == coverage.eligible_staff(db.session, number)
+
+
+@pytest.mark.parametrize("how", ["disabled", "absent"])
+def test_a_deputy_supposed_away_does_not_stand_in(cast: Cast, how: str) -> None:
+    away(cast.max, cast.dan)
+    number = communicator_id(cast, "Media Manager")
+    assert coverage.eligible_staff(db.session, number) == {cast.max.id: False, cast.dan.id: True}
+    with supposing(**{how: cast.dan.id}):
+        assert coverage.eligible_staff(db.session, number) == {cast.max.id: False}
+        assert standing_for(db.session, [cast.max.id]) == {cast.max.id: False}
+        assert "Media Manager" not in [one.title for one in all_routable(db.session)]
+
+
+def test_a_deputy_stands_in_only_where_the_absent_one_is_still_in_charge(cast: Cast) -> None:
+    away(cast.fay, cast.dan)
+    cast.change("Scheduler", staff=[cast.sam])
+    assert receivers(cast, "Scheduler") == {"sam"} and receivers(cast, "Clinicians") == {"nina", "fay", "dan"}
+
+
+def test_somebodys_deputy_makes_no_other_communicator_routable(cast: Cast) -> None:
+    away(cast.max, cast.dan)
+    cast.change("IT Manager", staff=[])
+    db.session.close()
+    titles = [one.title for one in all_routable(db.session)]
+    assert "Media Manager" in titles and "IT Manager" not in titles
+
+
+def test_each_deputy_stands_in_for_their_own_colleague_alone(cast: Cast) -> None:
+    away(cast.sam, cast.dan)
+    away(cast.fay, cast.ivan)
+    db.session.close()
+    for who, whom in ((cast.dan, "STAFF, SAM"), (cast.ivan, "STAFF, FAY")):
+        assert {c.title: c.instead_of for c in box_of(db.session, who.id, None).mine}["Scheduler"] == (whom,)
+
+
+def test_a_box_takes_one_statement_and_one_more_for_a_deputy(cast: Cast, statements: Any) -> None:
+    cast.change("Media Manager", staff=[cast.max, cast.sam])
+    cast.change("Media Manager", staff=[cast.max])
+    counts = []
+    for who in (cast.nina, cast.sam):
+        db.session.close()
+        with statements() as found:
+            box_of(db.session, who.id, None)
+        counts.append(len(found))
+    away(cast.max, cast.sam)
+    db.session.close()
+    with statements() as found:
+        mine = box_of(db.session, cast.sam.id, None).mine
+    assert [*counts, len(found)] == [1, 1, 2]
+    assert {one.title: one.instead_of for one in mine} == {"Scheduler": (), "Media Manager": ("STAFF, MAX",)}
+
+
+def test_waking_reaches_nobody_while_the_only_one_there_is_the_patients_own_account(cast: Cast) -> None:
+    twin = cast.staff("twin", own_patient=cast.sophie.id)
+    cast.change("Media Manager", staff=[cast.max, twin])
+    away(cast.max)
+    key = cast.send(cast.sophie, "Result")
+    cast.change("Clinicians", staff=[cast.nina])
+    assert is_unrouted(cast, key) and told(key) == set()
+
+
+def test_one_that_was_called_off_is_in_nobodys_way(cast: Cast) -> None:
+    coverage.end_absence(away(cast.max, first=3, last=4), version=1, by=COMMAND)
+    away(cast.max, first=2, last=5)
+
+
+def test_an_absence_before_another_is_none_that_overlaps(cast: Cast) -> None:
+    away(cast.max, cast.dan, first=4, last=5)
+    away(cast.max, cast.dan, first=2, last=3)
+    away(cast.dan, first=0, last=1)
+
+
+def test_the_absence_of_a_third_is_in_no_deputys_way(cast: Cast) -> None:
+    away(cast.sam)
+    away(cast.max, cast.dan)
+    assert receivers(cast, "Media Manager") == {"max", "dan"}
+
+
+def test_what_has_begun_began_when_it_did_and_what_is_to_come_moves(cast: Cast) -> None:
+    def begins(key: str) -> datetime:
+        db.session.close()
+        return db.session.scalars(sa.select(Absence.starts_at).where(Absence.key == key)).one()
+
+    lasts, comes = away(cast.max), away(cast.rita, first=3, last=5)
+    began = begins(lasts)
+    with clock_at(now() + timedelta(hours=1)):
+        for key, first in ((lasts, 0), (comes, 4)):
+            days = {"first_day": today() + first * DAYS, "last_day": today() + 6 * DAYS}
+            coverage.change_absence(key, **days, deputy=None, version=1, by=COMMAND)
+    assert begins(lasts) == began
+    assert begins(comes) == start_of_day(today() + 4 * DAYS, ZONE)
+
+
+def test_an_old_version_and_one_that_is_over_are_not_changed(cast: Cast) -> None:
+    key = away(cast.max)
+    days = {"first_day": today(), "last_day": today() + 6 * DAYS, "deputy": None}
+    coverage.change_absence(key, **days, version=1, by=COMMAND)
+    with pytest.raises(Stale):
+        coverage.change_absence(key, **days, version=1, by=COMMAND)
+    with clock_at(noon(7)), pytest.raises(Stale):
+        coverage.end_absence(key, version=version_of(key), by=COMMAND)
+
+
+def test_one_ends_ones_own_absence(cast: Cast) -> None:
+    coverage.end_absence(away(cast.max), version=1, by=cast.max.actor)
+    assert standing_for(db.session, [cast.max.id]) == {cast.max.id: True}
+
+
+def test_a_deputy_planned_from_now_receives_what_waited(cast: Cast) -> None:
+    twin = cast.staff("twin", own_patient=cast.sophie.id)
+    cast.change("Media Manager", staff=[twin])
+    key = cast.send(cast.sophie, "Result")
+    assert is_unrouted(cast, key)
+    away(twin, cast.dan)
+    assert not is_unrouted(cast, key) and told(key) == {cast.dan.id}
+
+
+def test_somebody_elses_form_is_not_there(cast: Cast) -> None:
+    key = away(cast.max)
+    with pytest.raises(NotVisible):
+        coverage.add_absence(cast.rita.key, first_day=today(), last_day=today(), deputy=None, form_key=key, by=cast.rita.actor)
+
+
+def test_only_an_admin_replaces_hands_on_and_handles_everything(cast: Cast) -> None:
+    for verb in (
+        lambda by: coverage.replace_everywhere(cast.fay.key, with_key=cast.dan.key, by=by),
+        lambda by: coverage.hand_open_threads(cast.communicator("Clinicians"), to=cast.communicator("IT Manager"), by=by),
+        lambda by: coverage.handle_everything(by=by),
+    ):
+        for who in (cast.fay, cast.sophie):
+            with pytest.raises(NotAllowed):
+                verb(who.actor)
+    assert receivers(cast, "Clinicians") == {"nina", "fay"}
+
+
+def test_only_who_is_in_charge_now_is_replaced_and_only_that_changes(cast: Cast) -> None:
+    cast.change("Scheduler", staff=[cast.sam, cast.dan])
+    cast.change("Scheduler", staff=[cast.sam])
+    cast.change("Clinicians", staff=[cast.nina, cast.fay, cast.dan])
+    cast.change("Clinicians", staff=[cast.nina, cast.fay])
+    versions = {title: cast.version_of(title) for title in ("Scheduler", "Clinicians")}
+    assert coverage.replace_everywhere(cast.fay.key, with_key=cast.dan.key, by=COMMAND) == 1
+    assert receivers(cast, "Scheduler") == {"sam"} and receivers(cast, "Clinicians") == {"nina", "dan"}
+    assert {title: cast.version_of(title) - version for title, version in versions.items()} == {"Scheduler": 0, "Clinicians": 1}
+    with pytest.raises(NotVisible):
+        coverage.replace_everywhere("x" * 22, with_key=cast.dan.key, by=COMMAND)
+
+
+def test_the_impact_on_one_that_is_not_there_is_none(cast: Cast) -> None:
+    cast.send(cast.sophie)
+    db.session.close()
+    assert coverage.impact_of(db.session(), "x" * 22, staff=[cast.dan.key]) == coverage.Impact()
+
+
+def deliveries(key: str) -> list[tuple[str, bool]]:
+    """The communicators that a thread was put in front of, and whether it still is; compared with whom it has."""
+    db.session.close()
+    of_it = sa.select(Delivery.title, Delivery.ended_at.is_(None)).join(Thread, Thread.id == Delivery.thread_id)
+    found = sorted((title, bool(stands)) for title, stands in db.session.execute(of_it.where(Thread.key == key)))
+    has = (
+        sa.select(Communicator.title)
+        .join(AudienceCommunicator, AudienceCommunicator.communicator_id == Communicator.id)
+        .join(Thread, Thread.audience_id == AudienceCommunicator.audience_id)
+    )
+    assert sorted(db.session.scalars(has.where(Thread.key == key))) == [title for title, stands in found if stands]
+    return found
+
+
+def test_handing_on_moves_what_is_open_there_and_nothing_that_stands_beside_it(cast: Cast) -> None:
+    moves, closed = cast.send(cast.sophie), cast.send(cast.sophie)
+    beside, theirs = cast.send(cast.jihae, "Appointment"), cast.send(cast.jihae, to="IT Manager")
+    conversations.close(closed, version=cast.thread(closed).version, by=cast.nina.actor)
+    versions = {key: cast.thread(key).version for key in (closed, beside, theirs)}
+    coverage.hand_open_threads(cast.communicator("Clinicians"), to=cast.communicator("IT Manager"), by=cast.ada.actor)
+    assert deliveries(moves) == [("Clinicians", False), ("IT Manager", True)]
+    assert [deliveries(key) for key in versions] == [[("Clinicians", True)], [("Scheduler", True)], [("IT Manager", True)]]
+    assert {key: cast.thread(key).version for key in versions} == versions
+    db.session.close()
+    handed = sa.select(Thread.key).join(History, History.thread_id == Thread.id).where(History.did == Event.HANDED)
+    assert db.session.scalars(handed).all() == [moves]
+    counted = db.session.execute(sa.select(sa.func.sum(Audience.unread), sa.func.sum(Audience.in_box))).one()
+    assert tuple(counted) == (3, 3)
+
+
+def test_who_has_the_thread_already_is_not_handed_it_again(cast: Cast) -> None:
+    cast.communicate(RequestType.APPOINTMENT, "Second desk", cast.dan)
+    key = cast.send(cast.sophie, "Appointment")
+    coverage.hand_open_threads(cast.communicator("Scheduler"), to=cast.communicator("Second desk"), by=COMMAND)
+    assert deliveries(key) == [("Scheduler", False), ("Second desk", True)]
+
+
+def test_an_end_that_a_delivery_had_stays_when_the_thread_comes_back_and_goes_again(cast: Cast) -> None:
+    def ends() -> list[datetime]:
+        db.session.close()
+        ended = sa.select(Delivery.ended_at).where(Delivery.title == "Clinicians", Delivery.ended_at.is_not(None))
+        return sorted(db.session.scalars(ended))
+
+    key = cast.send(cast.sophie)
+    for one, other in (("Clinicians", "IT Manager"), ("IT Manager", "Clinicians"), ("Clinicians", "IT Manager")):
+        cast.change(one, is_in_use=True)
+        cast.change(other, is_in_use=True)
+        before = ends()
+        coverage.hand_open_threads(cast.communicator(one), to=cast.communicator(other), by=COMMAND)
+    assert len(ends()) == 2 and ends()[:1] == before
+    assert deliveries(key) == [("Clinicians", False), ("Clinicians", False), ("IT Manager", False), ("IT Manager", True)]
+
+
+def test_a_communicator_without_open_threads_hands_nothing_on(cast: Cast) -> None:
+    closed = cast.send(cast.sophie)
+    cast.send(cast.sophie, "Appointment")
+    conversations.close(closed, version=cast.thread(closed).version, by=cast.nina.actor)
+    audiences = sa.select(sa.func.count()).select_from(Audience)
+    before = db.session.scalar(audiences)
+    assert coverage.hand_open_threads(cast.communicator("Clinicians"), to=cast.communicator("IT Manager"), by=COMMAND) == 0
+    db.session.close()
+    assert db.session.scalar(audiences) == before
+
+
+def test_who_loses_one_claim_keeps_the_others_and_so_does_everybody_else(cast: Cast) -> None:
+    lost, kept, others = cast.send(cast.sophie), cast.send(cast.sophie, "Appointment"), cast.send(cast.sophie)
+    cast.send(cast.jihae, to="IT Manager")
+    for key, who in ((lost, cast.fay), (kept, cast.fay), (others, cast.nina)):
+        conversations.claim(key, version=cast.thread(key).version, by=who.actor)
+    cast.change("Clinicians", staff=[cast.nina])
+    assert [claimed_by(cast, key) for key in (lost, kept, others)] == [None, cast.fay.id, cast.nina.id]
+    cast.change("Clinicians", staff=[cast.nina, cast.dan])
+    db.session.close()
+    released = sa.select(Thread.key).join(History, History.thread_id == Thread.id).where(History.did == Event.RELEASED)
+    assert db.session.scalars(released).all() == [lost]
+
+
+def test_a_claim_past_its_time_is_not_released(cast: Cast) -> None:
+    key = cast.send(cast.sophie)
+    conversations.claim(key, version=cast.thread(key).version, by=cast.nina.actor)
+    with clock_at(now() + 9 * DAYS), pytest.raises(Stale):
+        conversations.release(key, version=cast.thread(key).version, by=cast.nina.actor)

@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from practice import audit, trail
-from practice.db import COMMAND, SYSTEM, WRITE, Audit, db
-from practice.jobs import run_due_jobs
+from practice.db import COMMAND, SYSTEM, WRITE, Audit, db, transaction
+from practice.jobs import log_seal, run_due_jobs
 from practice.trail import Place, Sought, Which
 from tests.conftest import Cast
 
@@ -182,3 +182,19 @@ def test_sealing_leaves_no_row_of_its_own(cast: Cast) -> None:
     before = list(own())
     run_due_jobs()
     assert list(own()) == before and audit.unsealed() == 0
+
+
+def test_a_chain_whose_end_was_cut_off_is_found_by_the_seal_that_was_logged(
+    cast: Cast, sealed: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with transaction(by=SYSTEM, did="log") as tx:
+        tx.is_silent = True
+        log_seal(tx)
+    logged = capsys.readouterr().out.split()[-1]
+    command = cast.app.test_cli_runner()
+    assert command.invoke(args=["verify-audit", "--seal", logged]).exit_code == 0
+    by_hand(f"DELETE FROM audit_seal WHERE audit_id = {sealed[-1]}", f"DELETE FROM audit WHERE id = {sealed[-1]}")
+    assert command.invoke(args=["verify-audit"]).exit_code == 0
+    for seal in (logged, "x", "9" * 30 + ":0", f"1:{'0' * 64}"):
+        found = command.invoke(args=["verify-audit", "--seal", seal])
+        assert found.exit_code == 1 and "is not what was logged" in found.output

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from practice import conversations, threads
+from practice import conversations, threads, trays
 from practice.communicators import box_of
 from practice.db import COMMAND, clock_at, db, new_key, now, transaction
 from practice.drafts import draft_values, save_draft
@@ -17,6 +17,7 @@ from practice.records import record_of, value_of
 from practice.sessions import EXPIRED_KEPT, IDLE, open_session, visitor_with
 from practice.threads import ThreadState, Verb
 from tests.conftest import Cast, Player
+from tests.examples.admin_trays import remove
 
 W, A, C = ThreadState.WAITING, ThreadState.ANSWERED, ThreadState.CLOSED
 MAY = [
@@ -318,3 +319,83 @@ def test_a_session_is_expired_from_its_end_on_and_leaves_nothing_after_a_day(cas
             found = visitor_with(key)
         assert ("gone" if found is None else "expired" if found[0].is_expired else "lives") == state
     assert visitor_with("x" * 43) is None
+
+
+CLAIMS = [
+    # state, removed, claimed until (hours from now), may be claimed, is claimed
+    (W, False, None, True, False),
+    (A, False, None, True, False),
+    (C, False, None, False, False),
+    (A, True, None, False, False),
+    (W, False, 1, False, True),
+    (W, False, 0, True, False),
+    (W, False, -1, True, False),
+]
+
+
+@pytest.mark.parametrize(("state", "removed", "hours", "may", "is_claimed"), CLAIMS)
+def test_what_is_claimed_and_what_can_be(state, removed, hours, may, is_claimed):
+    at = now()
+    until = None if hours is None else at + timedelta(hours=hours)
+    thread = SimpleNamespace(state=state, removed_at=at if removed else None, claimed_until=until)
+    with clock_at(at):
+        assert (threads.can_claim(thread), threads.is_claimed(thread)) == (may, is_claimed)
+
+
+def test_the_envelope_that_is_asked_for_is_shown_and_no_other(cast):
+    keys = [remove(cast, patient) for patient in (cast.sophie, cast.jihae)]
+    assert [trays.envelope(key, None).key for key in keys] == keys
+    with pytest.raises(NotVisible):
+        trays.envelope(new_key(), None)
+
+
+def test_a_thread_opened_with_a_reason_opens_no_other(cast):
+    first, second = (remove(cast, patient) for patient in (cast.sophie, cast.jihae))
+    trays.open_with_reason(first, reason="The family asks", form_key=new_key(), by=cast.ada.actor)
+    assert trays.opened_with_reason(first, cast.ada.id).thread.head.key == first
+    with pytest.raises(NotVisible):
+        trays.opened_with_reason(second, cast.ada.id)
+
+
+def test_no_command_opens_a_thread_with_a_reason(cast):
+    with pytest.raises(NotVisible):
+        trays.open_with_reason(remove(cast, cast.sophie), reason="The family asks", form_key=new_key(), by=COMMAND)
+
+
+def test_what_was_never_deleted_is_not_taken_for_what_was_restored(cast):
+    remove(cast, cast.jihae)
+    key = cast.send(cast.sophie)
+    with pytest.raises(NotVisible):
+        trays.restore_removed(key, version=version(cast, key), by=cast.ada.actor)
+
+
+def test_what_was_deleted_without_a_line_in_its_history_can_be_restored(cast):
+    key = cast.send(cast.sophie)
+    with transaction(by=COMMAND, did="set_up_tests") as tx:
+        tx.session.execute(sa.update(threads.Thread).where(threads.Thread.key == key).values(removed_at=now()))
+    trays.restore_removed(key, version=version(cast, key), by=cast.ada.actor)
+    assert cast.thread(key).removed_at is None
+
+
+def test_equal_forms_open_once_all_at_once(cast):
+    key, form_key, until = remove(cast, cast.sophie), new_key(), now() + timedelta(hours=1)
+
+    def open_it() -> Any:
+        return trays.open_with_reason(key, reason="The family asks", form_key=form_key, by=cast.ada.actor)
+
+    def doubled(verb: Any) -> Any:
+        """Fails as the loser of the unique key does, once."""
+        calls: list[int] = []
+
+        def run(*args: Any, **kwargs: Any) -> Any:
+            calls.append(1)
+            if len(calls) == 1:
+                raise sa.exc.IntegrityError("INSERT", {}, Exception("unique"))
+            return verb(*args, **kwargs)
+
+        return run
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trays, "record", doubled(trays.record))
+        assert open_it() > until
+    assert open_it() == trays.opened_with_reason(key, cast.ada.id).ends_at

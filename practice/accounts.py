@@ -1,0 +1,451 @@
+"""Staff accounts as an admin keeps them: found, added, changed, invited, disabled and enabled; and the first password of
+whoever was invited."""
+
+import hashlib
+import json
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from email_validator import EmailNotValidError, validate_email
+from sqlalchemy.orm import Session
+
+from practice.communicators import Communicator, Membership, words_of
+from practice.conversations import is_visible
+from practice.coverage import set_staff_status
+from practice.db import Actor, Transaction, again_if_doubled, db, now, transaction
+from practice.errors import Invalid, NotVisible, Stale
+from practice.links import LinkEnded, OneTimeLink, Purpose, end_links, make_link, person_with_link, use_link
+from practice.people import (
+    AccountStatus,
+    Kind,
+    Patient,
+    Person,
+    Staff,
+    active_admins,
+    check_password,
+    email_key,
+    fold,
+    full_name,
+    hash_password,
+    must_be_admin,
+)
+from practice.routing import hold_routing_still, wake
+from practice.sessions import LoginSession, end_sessions_of
+from practice.settings import StaffTerm, TermKind
+from practice.threads import PAGE
+
+MOST = {"login": 60, "last_name": 100, "first_name": 100, "email": 254}
+"""Characters of each text."""
+TERM_FIELDS = tuple(kind.value for kind in TermKind)  # level, group, ...: one of the short list's words, or nothing
+
+
+# ---- What an account says ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class StaffValues:
+    """What an admin enters about a member of staff."""
+
+    login: str = ""
+    last_name: str = ""
+    first_name: str = ""
+    email: str = ""
+    level: str = ""
+    group: str = ""
+    specialty: str = ""
+    institution: str = ""
+    department: str = ""
+    is_admin: bool = False
+
+
+class Fault(NamedTuple):
+    """What is wrong with a value: the field, which of SAYS, and what belongs into the sentence."""
+
+    field: str
+    code: str
+    more: str = ""
+
+
+SAYS = {
+    "missing": "Write something here.",
+    "name": "Write a last name, a first name or both.",
+    "long": "This text is too long.",
+    "strange": "Remove the characters that cannot be shown.",
+    "email": "This is not an e-mail address.",
+    "term": "Choose an entry of the list.",
+    "taken_login": "Another member of staff has this ID.",
+    "taken_email": "Another account has this e-mail address.",
+    "last_admin": "This is the last active admin: make somebody else an admin first.",
+}
+"""The sentence of each fault beside its field."""
+
+
+def refuse(faults: Iterable[Fault]) -> None:
+    """Raises Invalid for the first."""
+    for fault in faults:
+        raise Invalid(fault.field, SAYS[fault.code])
+
+
+def text_faults(field: str, text: str, *, is_required: bool = False, most: int = 0) -> tuple[str, list[Fault]]:
+    """A text of one line as it is kept, and what is wrong with it."""
+    text = " ".join(unicodedata.normalize("NFC", text).split())
+    if any(c == "\0" or "\ud800" <= c <= "\udfff" for c in text):
+        return "", [Fault(field, "strange")]
+    text = text if is_visible(text) else ""
+    if not text and is_required:
+        return text, [Fault(field, "missing")]
+    if len(text) > (most or MOST.get(field, 60)):
+        return text, [Fault(field, "long")]
+    return text, []
+
+
+def email_faults(field: str, text: str) -> list[Fault]:
+    """What is wrong with an address that is not empty. No name server is asked."""
+    try:
+        validate_email(text, check_deliverability=False)
+    except EmailNotValidError:
+        return [Fault(field, "email")]
+    return [] if len(email_key(text)) <= MOST["email"] else [Fault(field, "long")]
+
+
+Terms = Mapping[str, Mapping[str, str]]  # of each kind the words in use, by their folded form
+
+
+def staff_faults(values: StaffValues, terms: Terms, *, before: StaffValues | None = None) -> tuple[StaffValues, list[Fault]]:
+    """The values as they are kept, and all that is wrong with them, other accounts aside. `before`: what is kept now; a word
+    that is not in use any more may stay."""
+    kept: dict[str, Any] = {}
+    faults: list[Fault] = []
+    for field in (*MOST, *TERM_FIELDS):
+        kept[field], wrong = text_faults(field, getattr(values, field), is_required=field in ("login", "email"))
+        faults += wrong
+    if not kept["last_name"] and not kept["first_name"] and not {f.field for f in faults} & {"last_name", "first_name"}:
+        faults.append(Fault("last_name", "name"))
+    if kept["email"] and not any(f.field == "email" for f in faults):
+        faults += email_faults("email", kept["email"])
+    for field in TERM_FIELDS:
+        word = kept[field]
+        if word and not (before and word == getattr(before, field)) and not any(f.field == field for f in faults):
+            kept[field] = terms.get(field, {}).get(term_key(word), word)
+            if term_key(word) not in terms.get(field, {}):
+                faults.append(Fault(field, "term", ", ".join(terms.get(field, {}).values())))
+    return replace(values, **kept), faults
+
+
+def term_key(word: str) -> str:
+    return fold(word) or word
+
+
+def terms_of(session: Session, *, in_use: bool = True) -> dict[str, dict[str, str]]:
+    """The words of the short lists by kind and folded form, in order; `in_use` False: those switched off too. One statement."""
+    found: dict[str, dict[str, str]] = {kind: {} for kind in TERM_FIELDS}
+    words = sa.select(StaffTerm.kind, StaffTerm.name)
+    rows = session.execute(words.where(StaffTerm.is_in_use) if in_use else words).all()
+    for kind, name in sorted(rows, key=lambda row: term_key(row.name)):
+        found[kind][term_key(name)] = name
+    return found
+
+
+# ---- The list ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class StaffSought:
+    """Which staff are searched for; an empty word asks for nothing. `sort`: name, id or logon (the latest first)."""
+
+    words: str = ""
+    level: str = ""
+    group: str = ""
+    specialty: str = ""
+    institution: str = ""
+    department: str = ""
+    status: AccountStatus | None = None
+    is_logged_on: bool = False
+    is_admin: bool = False
+    sort: str = "name"
+
+
+@dataclass(frozen=True)
+class StaffPage:
+    """`communicators`: how many each person (an id) is in charge of."""
+
+    rows: list[Any]
+    communicators: dict[int, int]
+    total: int
+    number: int
+
+
+ORDERS: dict[str, tuple[Any, ...]] = {
+    "name": (Person.name_key, Person.id),
+    "id": (Staff.login_key, Staff.id),
+    "logon": (Staff.last_logon_at.is_(None), Staff.last_logon_at.desc(), Person.name_key, Person.id),
+}
+
+
+def _is_logged_on() -> sa.ColumnElement[bool]:
+    at = now()
+    lives = LoginSession.ended_at.is_(None), LoginSession.idle_ends_at > at, LoginSession.ends_at > at
+    return sa.and_(Person.status == AccountStatus.ACTIVE, sa.exists().where(LoginSession.person_id == Person.id, *lives))
+
+
+def staff_list(session: Session, sought: StaffSought, *, number: int) -> StaffPage:
+    """A page of the staff searched for; one beyond the last is the last. Three statements."""
+    where: list[sa.ColumnElement[bool]] = [Person.kind == Kind.STAFF]
+    where += [
+        sa.or_(Person.name_key.contains(word, autoescape=True), Staff.login_key.contains(word, autoescape=True))
+        for word in words_of(sought.words)
+    ]
+    where += [getattr(Staff, field) == getattr(sought, field) for field in TERM_FIELDS if getattr(sought, field)]
+    where += [Person.status == sought.status] if sought.status else []
+    where += [Staff.is_admin.is_(True)] if sought.is_admin else []
+    where += [_is_logged_on()] if sought.is_logged_on else []
+    joined = sa.select(Person.id).join(Staff, Staff.id == Person.id).where(*where)
+    total = session.scalar(sa.select(sa.func.count()).select_from(joined.subquery())) or 0
+    number = max(1, min(number, -(-total // PAGE)))
+    order = ORDERS[sought.sort]
+    page = joined.order_by(*order).limit(PAGE).offset((number - 1) * PAGE).subquery()
+    columns = Person.id, Person.key, Person.last_name, Person.first_name, Person.status, Staff.login, Staff.level, Staff.group
+    more = Staff.specialty, Staff.is_admin, Staff.last_logon_at, _is_logged_on().label("is_logged_on")
+    rows = session.execute(
+        sa.select(*columns, *more).join(Staff, Staff.id == Person.id).join(page, page.c.id == Person.id).order_by(*order)
+    ).all()
+    counted = (
+        sa.select(Membership.staff_id, sa.func.count())
+        .where(Membership.staff_id.in_([row.id for row in rows]), Membership.until.is_(None))
+        .group_by(Membership.staff_id)
+    )
+    return StaffPage(list(rows), {staff: count for staff, count in session.execute(counted)}, total, number)
+
+
+# ---- One account ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class StaffAccount:
+    """An account as it was read. `seen` tells whether what an admin edits is still so."""
+
+    id: int
+    key: str
+    status: AccountStatus
+    values: StaffValues
+    created_at: datetime
+    last_logon_at: datetime | None
+    last_logout_at: datetime | None
+    communicators: tuple[str, ...] = ()  # titles of those they are in charge of
+    link_ends_at: datetime | None = None  # of the invitation that still works
+
+    @property
+    def name(self) -> str:
+        return full_name(self.values.last_name, self.values.first_name)
+
+    @property
+    def seen(self) -> str:
+        text = json.dumps(asdict(self.values), ensure_ascii=False, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:22]
+
+
+def staff_account(session: Session, key: str) -> StaffAccount:
+    """Three statements. Raises NotVisible."""
+    person, staff = _load(session, key)
+    titles = (
+        sa.select(Communicator.title)
+        .join(Membership, Membership.communicator_id == Communicator.id)
+        .where(Membership.staff_id == person.id, Membership.until.is_(None))
+        .order_by(Communicator.title)
+    )
+    link = sa.select(sa.func.max(OneTimeLink.ends_at)).where(
+        OneTimeLink.person_id == person.id, OneTimeLink.used_at.is_(None), OneTimeLink.ends_at > now()
+    )
+    return replace(_account(person, staff), communicators=tuple(session.scalars(titles)), link_ends_at=session.scalar(link))
+
+
+def _load(session: Session, key: str, *, lock: bool = False) -> tuple[Person, Staff]:
+    found = sa.select(Person, Staff).join(Staff, Staff.id == Person.id).where(Person.key == key)
+    row = session.execute(found.with_for_update() if lock else found).first()
+    if row is None:
+        raise NotVisible
+    return row[0], row[1]
+
+
+def _account(person: Person, staff: Staff) -> StaffAccount:
+    values = StaffValues(
+        login=staff.login,
+        last_name=person.last_name,
+        first_name=person.first_name,
+        email=person.email,
+        is_admin=bool(staff.is_admin),
+        **{field: getattr(staff, field) for field in TERM_FIELDS},
+    )
+    return StaffAccount(
+        person.id, person.key, person.status, values, person.created_at, staff.last_logon_at, staff.last_logout_at
+    )
+
+
+def hold_accounts_still(session: Session) -> None:
+    """One admin at a time names accounts: so no two get the same ID. Senders do not wait for it. Where routing is held too,
+    that comes first."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(sa.text("SELECT pg_advisory_xact_lock(7002)"))
+
+
+@again_if_doubled
+def add_staff_account(values: StaffValues, *, form_key: str, by: Actor) -> tuple[str, str]:
+    """The key of a new, invited account, and the secret of its invitation; without one ("") when this form was sent before.
+
+    Raises Invalid.
+    """
+    with transaction(by=by, did="add_staff", about=form_key) as tx:
+        hold_accounts_still(tx.session)
+        must_be_admin(tx)
+        made = tx.session.scalar(sa.select(Person).where(Person.key == form_key))
+        if made is not None:
+            if made.kind != Kind.STAFF or made.email_key != email_key(values.email):
+                raise Invalid("login", "This form was saved before, for another account. Open a new one.")
+            tx.is_silent = True
+            return form_key, ""
+        values, faults = staff_faults(values, terms_of(tx.session))
+        refuse(faults)
+        refuse(_taken(tx.session, values))
+        person = Person(key=form_key, kind=Kind.STAFF, status=AccountStatus.INVITED, created_at=now(), **person_columns(values))
+        tx.session.add(person)
+        tx.session.flush()
+        tx.session.add(Staff(id=person.id, **staff_columns(values)))
+        tx.session.flush()
+        tx.note_change({}, asdict(values))
+        return form_key, make_link(tx, person.id, Purpose.INVITATION)
+
+
+def person_columns(values: Any) -> dict[str, Any]:
+    """The columns of the person with these values (last_name, first_name, email)."""
+    return {
+        "email": values.email,
+        "email_key": email_key(values.email),
+        "last_name": values.last_name,
+        "first_name": values.first_name,
+        "name_key": fold(f"{values.last_name} {values.first_name}"),
+        "first_key": fold(values.first_name),
+    }
+
+
+def staff_columns(values: StaffValues) -> dict[str, Any]:
+    terms = {field: getattr(values, field) for field in TERM_FIELDS}
+    return {"login": values.login, "login_key": email_key(values.login), "is_admin": values.is_admin, **terms}
+
+
+def _taken(session: Session, values: StaffValues, *, but: int = 0) -> list[Fault]:
+    """Whether another account has the ID or the address."""
+    logins = sa.select(Staff.id).where(Staff.login_key == email_key(values.login), Staff.id != but).limit(1)
+    emails = sa.select(Person.id).where(Person.email_key == email_key(values.email), Person.id != but).limit(1)
+    found = [Fault("login", "taken_login")] if session.scalar(logins) else []
+    return found + ([Fault("email", "taken_email")] if session.scalar(emails) else [])
+
+
+@again_if_doubled
+def save_staff(key: str, values: StaffValues, *, seen: str, by: Actor) -> None:
+    """Changes an account. Another role ends every session of the person.
+
+    Raises NotVisible, Stale when it was changed since it was `seen`, Invalid, also for demoting the last active admin.
+    """
+    with transaction(by=by, did="save_staff", about=key) as tx:
+        hold_routing_still(tx.session, to_change_it=True)  # nobody is disabled or demoted meanwhile
+        hold_accounts_still(tx.session)
+        must_be_admin(tx)
+        person, staff = _load(tx.session, key, lock=True)
+        before = _account(person, staff)
+        if before.seen != seen:
+            raise Stale("changed by somebody else")
+        values, faults = staff_faults(values, terms_of(tx.session), before=before.values)
+        refuse(faults)
+        refuse(_taken(tx.session, values, but=person.id))
+        if before.values.is_admin and not values.is_admin and active_admins(tx.session) == [person.id]:
+            refuse([Fault("is_admin", "last_admin")])
+        for row, columns in ((person, person_columns(values)), (staff, staff_columns(values))):
+            for name, value in columns.items():
+                setattr(row, name, value)
+        tx.session.flush()
+        if before.values.is_admin != values.is_admin:
+            end_sessions_of(tx.session, person.id)
+        tx.is_silent = before.values == values
+        tx.note_change(asdict(before.values), asdict(values))
+
+
+def disable(key: str, *, by: Actor) -> None:
+    """Nobody logs in with it; its memberships stay and count for nothing; an invitation ends.
+
+    Raises NotVisible, NotAllowed for the last active admin.
+    """
+    with transaction(by=by, did="disabled_staff", about=key) as tx:
+        tx.is_silent = True  # set_staff_status leaves the row
+        set_staff_status(key, AccountStatus.DISABLED, by=by)
+        end_links(tx.session, _load(tx.session, key)[0].id, Purpose.INVITATION)
+
+
+def enable(key: str, *, by: Actor) -> None:
+    """Back to what it was: active, or invited where nobody ever came in. What waited for it is delivered.
+
+    Raises NotVisible.
+    """
+    with transaction(by=by, did="active_staff", about=key) as tx:
+        tx.is_silent = True  # set_staff_status leaves the row
+        hold_routing_still(tx.session, to_change_it=True)
+        must_be_admin(tx)
+        person, staff = _load(tx.session, key, lock=True)
+        was_used = person.password_hash is not None or staff.last_logon_at is not None
+        if person.status in (AccountStatus.DISABLED, AccountStatus.LOCKED):
+            set_staff_status(key, AccountStatus.ACTIVE if was_used else AccountStatus.INVITED, by=by)
+
+
+# ---- Invitations ---------------------------------------------------------------------------------
+
+
+def invite_again(key: str, *, by: Actor) -> str:
+    """The secret of a new invitation of an invited person, staff or patient; older ones end. Raises NotVisible, Stale."""
+    with transaction(by=by, did="invite", about=key) as tx:
+        must_be_admin(tx)
+        person = tx.session.scalar(sa.select(Person).where(Person.key == key).with_for_update())
+        if person is None:
+            raise NotVisible
+        if person.status != AccountStatus.INVITED:
+            raise Stale("the invitation was accepted, or the account is closed")
+        tx.patient = person.id if person.kind == Kind.PATIENT else None
+        return make_link(tx, person.id, Purpose.INVITATION)
+
+
+def invited(token: str) -> Person:
+    """Who is invited by this link. Changes nothing. Raises LinkEnded."""
+    person = db.session.get_one(Person, person_with_link(db.session(), token, Purpose.INVITATION))
+    if person.status != AccountStatus.INVITED:
+        raise LinkEnded
+    return person
+
+
+def accept_invitation(token: str, *, password: str) -> None:
+    """The invited person's first password: the account is active, and what waited for it is delivered. Logs nobody in.
+
+    Raises LinkEnded, Invalid for a password that is too short or too long.
+    """
+    person = invited(token)
+    by = Actor(person.id, person.name)
+    check_password(password)
+    hashed = hash_password(password)  # slow: not while anybody waits for a lock
+    with transaction(by=by, did="accept_invitation", about=person.key) as tx:
+        if person.kind == Kind.STAFF:
+            hold_routing_still(tx.session, to_change_it=True)
+        _first_password(tx, token, hashed)
+
+
+def _first_password(tx: Transaction, token: str, hashed: str) -> None:
+    person = tx.session.get_one(Person, use_link(tx, token, Purpose.INVITATION), with_for_update=True)
+    if person.status != AccountStatus.INVITED:
+        raise LinkEnded
+    person.password_hash, person.status = hashed, AccountStatus.ACTIVE
+    tx.note_change({"status": AccountStatus.INVITED}, {"status": AccountStatus.ACTIVE})
+    tx.patient = person.id if tx.session.get(Patient, person.id) else None
+    tx.session.flush()
+    end_sessions_of(tx.session, person.id)
+    if person.kind == Kind.STAFF:
+        wake(tx)

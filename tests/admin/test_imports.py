@@ -1,0 +1,164 @@
+"""Import: files that are and are not what they say, progress, errors by line, all or nothing."""
+
+import io
+import re
+import zipfile
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from openpyxl import Workbook, load_workbook
+
+from practice.db import db, new_key
+from practice.imports import Import
+from practice.people import Staff
+from tests.conftest import Cast, Player
+from tests.examples.admin_staff import STAFF_CSV, begin
+from web.spreadsheets import read_table
+
+URL = "/admin/staff/import"
+HEAD = ["ID", "Last name", "E-mail"]
+
+
+def xlsx(*rows: list[Any]) -> bytes:
+    book = Workbook()
+    for row in rows:
+        book.active.append(row)
+    content = io.BytesIO()
+    book.save(content)
+    return content.getvalue()
+
+
+def bring(player: Player, content: bytes, name: str, *, url: str = URL, **more: Any) -> Any:
+    return player.post(url, {"key": new_key(), "file": (io.BytesIO(content), name)} | more)
+
+
+def bring_much(player: Player, size: int) -> int:
+    """The status of the answer to a file of this size; its body is built here, because the test client leaves a file open."""
+    head = 'Content-Disposition: form-data; name="%s"%s\r\n\r\n'
+    parts = [head % ("csrf_token", "") + player.token(), head % ("file", '; filename="a.csv"') + STAFF_CSV + "\n" * size]
+    body = "".join(f"--x\r\n{part}\r\n" for part in parts) + "--x--\r\n"
+    return player.open("POST", URL, data=body.encode(), content_type="multipart/form-data; boundary=x").status_code
+
+
+def bomb() -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("xl/workbook.xml", b" " * 51 * 1024 * 1024)
+    return content.getvalue()
+
+
+def archive(**parts: str) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as packed:
+        for name, text in parts.items():
+            packed.writestr(name.replace("_", "/") + ".xml", text)
+    return content.getvalue()
+
+
+def imported(login: str) -> bool:
+    db.session.close()
+    return bool(db.session.scalar(sa.select(Staff.id).where(Staff.login == login)))
+
+
+@pytest.mark.parametrize(("content", "name"), [
+    (STAFF_CSV.encode(), "a.csv"),
+    (b"\xef\xbb\xbf" + STAFF_CSV.replace(",", ";").encode(), "a.CSV"),
+    (xlsx(["ID", "Last name", "First name", "E-mail", "Admin"], ["PETER", "STAFF", "text", "p@test.example", True]), "a.xlsx"),
+])  # fmt: skip
+def test_a_file_is_checked_shown_and_imported(cast: Cast, content: bytes, name: str) -> None:
+    answer = bring(cast.ada, content, name)
+    assert answer.status_code == 303
+    page = cast.ada.get(answer.location).text
+    assert "<progress" in page and "0 of 1 lines checked" in page and "Check all lines" in page and "Import one" not in page
+    page = cast.ada.post(f"{answer.location}/checks", {"all": "y"})
+    assert page.status_code == 303
+    page = cast.ada.get(answer.location).text
+    assert "1 of 1 lines checked" in page and "Import one member of staff" in page and "PETER" in page and not imported("PETER")
+    assert cast.ada.post(f"{answer.location}/taking").location.endswith("?done=imported")
+    assert imported("PETER") and "Imported." in cast.ada.get(f"{answer.location}?done=imported").text
+    assert cast.ada.post(f"{answer.location}/taking").status_code == 303
+
+
+@pytest.mark.parametrize(("content", "name", "says"), [
+    (b"", "a.csv", "The file is empty."),
+    (STAFF_CSV.encode(), "a.txt", "ends in .xlsx or .csv"),
+    (STAFF_CSV.encode(), "a.xlsx", "not what its name says"),
+    (xlsx(HEAD), "a.csv", "not what its name says"),
+    (b"\xd0\xcf\x11\xe0" + b"x" * 99, "a.xlsx", "old Excel file or one with a password"),
+    (STAFF_CSV.replace("PETER", "P\u00c9TER").encode("cp1252"), "a.csv", "not in UTF-8"),
+    (b"ID,Last name,E-mail\na\0b,c,d\n", "a.csv", "not what its name says"),
+    (xlsx(HEAD, ["=1+1", "a", "b@c.example"]), "a.xlsx", "Line 2 of the file holds a formula"),
+    (xlsx(HEAD), "a.xlsx", "There is nothing below"),
+    (b"PK\x03\x04" + b"x" * 50, "a.xlsx", "cannot be read"),
+    (archive(readme="x"), "a.xlsx", "not what its name says"),
+    (archive(xl_workbook="<!DOCTYPE x><x/>"), "a.xlsx", "cannot be read"),
+    (archive(xl_workbook="<x/>"), "a.xlsx", "cannot be read"),
+    (bomb(), "a.xlsx", "too large when it is unpacked"),
+    (b"ID,Last name,E-mail,<b>Pay</b>\n", "a.csv", "&lt;b&gt;Pay&lt;/b&gt;"),
+    (b"ID,Last name,E-mail\na,b,c,d\n", "a.csv", "Line 2 has more values"),
+    (b"ID,Last name,E-mail\n" + b"a,b,c\n" * 20_001, "a.csv", "split"),
+    (b"a," * 60, "a.csv", "too many columns"),
+])  # fmt: skip
+def test_a_file_that_cannot_be_taken_is_refused_with_words(cast: Cast, content: bytes, name: str, says: str) -> None:
+    page = bring(cast.ada, content, name)
+    assert page.status_code == 422 and says in page.text and "<title>Error:" in page.text
+    db.session.close()
+    assert not db.session.scalar(sa.select(Import.id))
+
+
+def test_no_file_is_said_and_too_large_a_one_is_413(cast: Cast) -> None:
+    assert "Choose a file." in cast.ada.post(URL, {"key": new_key()}).text
+    assert bring_much(cast.ada, 11 * 1024 * 1024) == 413
+    assert bring_much(cast.ada, 3 * 1024 * 1024) == 303
+    assert bring_much(cast.sam, 3 * 1024 * 1024) == 413
+    assert cast.ada.post("/admin/staff", {"login": "x" * 2 * 1024 * 1024}).status_code == 413
+
+
+def test_values_are_read_as_they_were_typed() -> None:
+    table = read_table(xlsx(["a", None, 4711.0, 0.5], [None], ["x", "y"]), "a.xlsx", lines_max=10)
+    assert table == [(1, ["a", "", "4711", "0.5"]), (3, ["x", "y"])]
+    assert read_table(b'a;"b\nc"\n\nd,e;f', "a.csv", lines_max=10) == [(1, ["a", "b\nc"]), (4, ["d,e", "f"])]
+
+
+@pytest.mark.parametrize("kind", ["staff", "patients"])
+def test_the_template_has_the_head(cast: Cast, kind: str) -> None:
+    sheet = load_workbook(io.BytesIO(cast.ada.get(f"/admin/imports/templates/{kind}").data)).active
+    assert "E-mail" in [cell.value for cell in sheet[1]]
+    assert cast.ada.get("/admin/imports/templates/other").status_code == 404
+
+
+def test_progress_goes_on_by_itself_with_htmx(cast: Cast) -> None:
+    text = "ID,Last name,E-mail\n" + "".join(f"u{i},L{i},u{i}@test.example\n" for i in range(1200))
+    address = f"/admin/imports/{begin(cast, text, is_checked=False)}"
+    first, second, third = (cast.ada.post(f"{address}/checks", htmx=True).text for _ in range(3))
+    assert "500 of 1,200 lines checked" in first and 'hx-trigger="load"' in first
+    assert "1,000 of 1,200 lines checked" in second and "Import 1,200 staff" in third and "hx-trigger" not in third
+    assert "These are the first 25 of 1,200 lines." in third
+
+
+def test_errors_name_the_line_and_nothing_can_be_imported(cast: Cast) -> None:
+    address = f"/admin/imports/{begin(cast, STAFF_CSV + 'sam,<b>X</b>,Y,peter@test.example' + chr(10))}"
+    page = cast.ada.get(address).text
+    assert "Line 3, ID: An account has this already." in page and "Line 3, E-mail: The same as in line 2." in page
+    assert "2 errors: nothing is imported" in page and "/taking" not in page and "<b>X" not in page and "Error:" in page
+    assert cast.ada.post(f"{address}/taking").status_code == 409 and not imported("PETER")
+    assert "Discarded." in cast.ada.get(cast.ada.post(f"{address}/removal").location).text
+    assert cast.ada.get(address).status_code == 404
+
+
+def test_what_changed_meanwhile_is_checked_again(cast: Cast) -> None:
+    address = f"/admin/imports/{begin(cast)}"
+    cast.staff("peter")
+    for htmx in (True, False):
+        page = cast.ada.post(f"{address}/taking", htmx=htmx)
+        assert page.status_code == 409
+    assert re.search("0 of 1 lines checked", page.text)
+
+
+def test_nobody_else_sees_a_file(cast: Cast) -> None:
+    address, eve = f"/admin/imports/{begin(cast)}", cast.staff("eve", is_admin=True)
+    for path in ("", "/checks", "/taking", "/removal"):
+        answers = [p.get(address) if not path else p.post(address + path) for p in (eve, cast.sam, cast.sophie)]
+        assert [answer.status_code for answer in answers] == [404, 403, 403]
+        assert not path or cast.ada.get(address + path).status_code == 405

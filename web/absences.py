@@ -1,0 +1,241 @@
+"""Absences, as both sides keep them: the form, the list, and what pressing *Save* or *End now* does.
+
+An admin keeps everybody's, a member of staff their own: who may do what is asked again by the verbs.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import wtforms
+from flask import request, url_for
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from wtforms import HiddenField, StringField
+from wtforms.validators import ValidationError
+
+from practice import board, coverage
+from practice.board import AbsenceRow
+from practice.communicators import InCharge
+from practice.db import db
+from practice.errors import Invalid, NotVisible, Stale
+from practice.threads import PAGE
+from web.answers import Answer, notice, page, to
+from web.formats import local, long_day, present_practice
+from web.forms import Filled, Form, opened, tidy
+from web.gate import visitor
+
+ID_MAX = 60
+OFFERED = 50  # in a practice of at most so many staff the IDs are offered while typing
+YEARS = range(2000, 2100)
+
+
+class DateField(wtforms.DateField):
+    """A day; nothing where nothing was entered."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        self.data = None
+        if valuelist and valuelist[0].strip():
+            try:
+                day = date.fromisoformat(valuelist[0].strip())
+            except ValueError:
+                raise ValueError(_("Write the date as year-month-day, such as 2026-12-01")) from None
+            if day.year not in YEARS:
+                raise ValueError(_("Choose a day between the years 2000 and 2099."))
+            self.data = day
+
+
+def may_be_id(form: Any, field: Any) -> None:
+    if field.data and len(field.data) > ID_MAX:
+        raise ValidationError(_("No member of staff has this ID."))
+
+
+def id_field(label: Any, *validators: Any) -> Any:
+    return StringField(label, [*validators, may_be_id], filters=[tidy], render_kw={"autocomplete": "off", "list": "staff-ids"})
+
+
+class AbsenceForm(Form):
+    """`staff` only where an admin adds one for somebody."""
+
+    staff = id_field(_l("ID of who is absent"), Filled(_l("Write the ID of the member of staff.")))
+    first_day = DateField(_l("From"), [Filled(_l("Choose the first day."))])
+    last_day = DateField(_l("To"), [Filled(_l("Choose the last day."))])
+    deputy = id_field(_l("ID of the deputy"))
+    version = HiddenField()
+    confirmed = HiddenField()
+
+    @property
+    def seen_version(self) -> int:
+        text = self.version.data or ""
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Whose side it is. `staff`: the only person whose absences are kept there; None: everybody's."""
+
+    side: str
+    template: str
+    staff: int | None
+    more: Callable[[], dict[str, Any]] = dict  # what else the side's pages show
+
+    def url(self, name: str, **values: Any) -> str:
+        return url_for(f"{self.side}.{name}", **values)
+
+
+# ---- Pages ---------------------------------------------------------------------------------------
+
+
+def list_page(desk: Desk) -> Answer:
+    return shown(desk, None, None)
+
+
+def new_page(desk: Desk) -> Answer:
+    key = request.args.get("staff", "")
+    login = board.staff_with(db.session(), key).login if desk.staff is None and is_key(key) else ""
+    return shown(desk, _form(desk, opened(AbsenceForm, staff=login)), None)
+
+
+def edit_page(desk: Desk, key: str) -> Answer:
+    found = one(desk, key)
+    form = opened(AbsenceForm, **values_of(found))
+    return shown(desk, _form(desk, form, found), found)
+
+
+def add(desk: Desk) -> Answer:
+    form = _form(desk, AbsenceForm())
+    staff = board.staff_with(db.session(), _own_key(desk)) if desk.staff else _known(form, form.staff)
+    return keep(desk, form, staff, None)
+
+
+def change(desk: Desk, key: str) -> Answer:
+    found = one(desk, key)
+    return keep(desk, _form(desk, AbsenceForm(), found), board.staff_with(db.session(), found.staff_key), found)
+
+
+def end(desk: Desk, key: str) -> Answer:
+    found = one(desk, key)
+    text = request.form.get("version", "")
+    version = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+    try:
+        coverage.end_absence(found.key, version=version, by=visitor().actor)
+    except Stale:
+        db.session.close()
+        return shown(desk, None, None, 409, stale=one(desk, key))
+    return to(f"{desk.side}.absences", done="ended")
+
+
+# ---- Saving --------------------------------------------------------------------------------------
+
+
+def keep(desk: Desk, form: Any, staff: InCharge | None, found: AbsenceRow | None) -> Answer:
+    """Saves what the form says, unless it must be shown again: with errors, with a gap to confirm, or overtaken."""
+    is_valid = form.validate_on_submit()
+    if staff is None and form.staff.data and not form.staff.errors:
+        form.put(Invalid("staff", "No member of staff has this ID."))
+    deputy = _known(form, form.deputy)
+    if form.deputy.data and not deputy and not form.deputy.errors:
+        form.put(Invalid("deputy", "No member of staff has this ID."))
+    if staff is None or not is_valid or form.errors:
+        return shown(desk, form, found, 422)
+    is_outdated = found is not None and found.version != form.seen_version
+    left = [] if deputy or is_outdated else board.left_by_absence(db.session(), staff.id)
+    if not {one.key for one in left} <= set((form.confirmed.data or "").split(",")):
+        form.confirmed.data = ",".join(one.key for one in left)
+        return shown(desk, form, found, 422, left=left, away=staff)
+    days = {"first_day": form.first_day.data, "last_day": form.last_day.data, "deputy": deputy.key if deputy else None}
+    try:
+        if found:
+            coverage.change_absence(found.key, **days, version=form.seen_version, by=visitor().actor)
+        else:
+            coverage.add_absence(staff.key, **days, form_key=form.key.data, by=visitor().actor)
+    except Invalid as error:
+        form.put(error)
+        return shown(desk, form, found, 422)
+    except Stale:
+        return overtaken(desk, form, found, deputy)
+    return to(f"{desk.side}.absences", done="saved")
+
+
+def overtaken(desk: Desk, form: Any, found: AbsenceRow | None, deputy: InCharge | None) -> Answer:
+    """Changed or ended by somebody else meanwhile: both states side by side; what was typed stays."""
+    db.session.close()
+    saved = one(desk, found.key if found else "")
+    form.version.data = str(saved.version)
+    rows = [
+        (form.first_day.label.text, long_day(form.first_day.data), long_day(saved.starts_at)),
+        (form.last_day.label.text, long_day(form.last_day.data), long_day(saved.last)),
+        (_("Deputy"), deputy.name if deputy else _("nobody"), saved.deputy or _("nobody")),
+    ]
+    changes = [(str(field), mine, theirs) for field, mine, theirs in rows if mine != theirs]
+    return shown(desk, form, saved, 409, is_overtaken=True, changes=changes)
+
+
+# ---- Shared --------------------------------------------------------------------------------------
+
+
+def is_key(text: str) -> bool:
+    """Whether this can be the key of a row."""
+    return len(text) == 22 and text.isascii() and "\0" not in text
+
+
+def one(desk: Desk, key: str) -> AbsenceRow:
+    """Raises NotVisible, for somebody else's too where a person keeps their own."""
+    if not is_key(key):
+        raise NotVisible
+    return board.absence_with(db.session(), key, staff=desk.staff)
+
+
+def _own_key(desk: Desk) -> str:
+    return board.key_of(db.session(), desk.staff or 0)
+
+
+def _known(form: Any, field: Any) -> InCharge | None:
+    login, is_wrong = field.data or "", field.errors or field.process_errors  # no database is asked for a NUL
+    return board.staff_with_login(db.session(), login) if login and len(login) <= ID_MAX and not is_wrong else None
+
+
+def _form(desk: Desk, form: Any, found: AbsenceRow | None = None) -> Any:
+    """Without the field that says whose absence it is, where that is known."""
+    if desk.staff is not None or found is not None:
+        del form.staff
+        form.staff = None
+    return form
+
+
+def values_of(found: AbsenceRow) -> dict[str, Any]:
+    return {
+        "first_day": local(found.starts_at).date(),
+        "last_day": local(found.last).date(),
+        "deputy": found.deputy_login,
+        "version": str(found.version),
+    }
+
+
+def shown(desk: Desk, form: Any, found: AbsenceRow | None, status: int = 200, **context: Any) -> Answer:
+    """The list, with the form beside it where there is one."""
+    is_past = bool(request.args.get("past"))
+    text = request.args.get("page", "")
+    number = max(int(text), 1) if text.isascii() and text.isdigit() and len(text) < 6 else 1
+    rows, total = board.absences(db.session(), past=is_past, page=number, staff=desk.staff)
+    values: dict[str, Any] = {
+        "desk": desk,
+        "rows": rows,
+        "total": total,
+        "number": number,
+        "size": PAGE,
+        "is_past": is_past,
+        "form": form,
+        "open": found,
+        "action": desk.url("change_absence", key=found.key) if found else desk.url("add_absence"),
+        "offered": board.active_staff(db.session(), at_most=OFFERED) if form else [],
+        "stand_ins": board.stands_in(db.session(), desk.staff) if desk.staff else [],
+        "zone": present_practice().time_zone,
+        "notice": notice(),
+        "left": [],
+        "changes": [],
+        "is_overtaken": False,
+        "stale": None,
+    }
+    return page(desk.template, "absences/_absences.html", status, **desk.more(), **values | context)
