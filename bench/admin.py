@@ -91,7 +91,7 @@ PAGES = (
         ("SELECT person.id", "SELECT absence.id", "SELECT membership.", "membership.since FROM communicator"),
         ("title",),
     ),
-    AdminPage("Absences", _at("/admin/absences"), ("SELECT absence.id",), ("staff_login",)),
+    AdminPage("Absences", _at("/admin/absences"), ("SELECT absence.id",), ("key",)),
     AdminPage("Unrouted", _at("/admin/unrouted"), (ENVELOPES, "SELECT communicator.id"), ("last_name",), PAGE),
     AdminPage("Overdue", _at("/admin/overdue"), (ENVELOPES, HELD_BY), ("last_name",), PAGE),
     AdminPage("Removed", _at("/admin/removed"), (ENVELOPES, HELD_BY, "SELECT history.thread_id"), ("last_name",), PAGE),
@@ -126,7 +126,7 @@ PAGES = (
     AdminPage("Menu Settings", _at("/admin/menu"), (THE_PRACTICE,), (), is_form=True),
     AdminPage("Audit", _at("/admin/audit"), ACTS, ("actor_name",), PAGE),
     AdminPage("Audit, changes", _searched("/admin/audit/searches", kind="changes"), ACTS, ("actor_name",), PAGE),
-    AdminPage("Audit, reads", _searched("/admin/audit/searches", kind="reads"), ("FROM read_log", *NAMED), ("login",), PAGE),
+    AdminPage("Audit, reads", _searched("/admin/audit/searches", kind="reads"), ("FROM read_log", *NAMED), ("last_name",), PAGE),
     AdminPage("Audit, denials", _searched("/admin/audit/searches", kind="denials"), ACTS, ("actor_name",), PAGE),
     AdminPage(
         "Audit, one person",
