@@ -38,7 +38,7 @@ class AdminPage:
     rows: tuple[str, ...]
     same: tuple[str, ...] = ()
     most: int = 10_000
-    is_form: bool = False  # the floor shows the rows as inputs
+    is_form: bool = False  # the floor shows the rows as inputs, and the choices that the page offers
 
 
 def _at(path: str, **values: str) -> Callable[[Site], tuple[str, dict[str, str] | None]]:
@@ -164,7 +164,10 @@ def measure(small: Site, crowded: Site, times: int = TIMES) -> Crowd:
     for site in (small, crowded):
         _fill_trays(site)
     reads = [_reads(page, small, crowded, result) for page in PAGES]
-    told = [{"reads": one, "most": p.most, "is_form": p.is_form} for one, p in zip(reads, PAGES, strict=True)]
+    told = []
+    for page, brings in zip(PAGES, reads, strict=True):
+        body = both_of(crowded.product, _request(crowded, page.asked(crowded))).body if page.is_form else ""
+        told.append({"reads": brings, "most": page.most, "is_form": page.is_form, "options": _options(body)})
     crowded.serve_floor({}, told)
     for number, page in enumerate(PAGES):
         result.figures[page.name] = figures = Figures()
@@ -221,6 +224,12 @@ def _missing(page: AdminPage, ours: str, floors: str) -> list[str]:
     if page.same and not shown:
         return ["there are no rows"]
     return [value for value in shown if value not in text]
+
+
+def _options(body: str) -> list[list[str]]:
+    """Value and words of each choice in a page's selects."""
+    found = re.findall(r'<option value="([^"]*)"[^>]*>(.*?)</option>', body, re.DOTALL)
+    return [[html.unescape(value), html.unescape(words)] for value, words in found]
 
 
 def _cells(floors: str) -> Iterator[tuple[str, str]]:

@@ -33,7 +33,8 @@ ROWS = """<!doctype html><title>Rows</title>{% for rows in tables %}<table>{% fo
 <tr>{% for value in row.values() %}<td>{{ value }}</td>{% endfor %}</tr>{% endfor %}</table>{% endfor %}"""
 INPUTS = """<!doctype html><title>Form</title><form method="post">{% for rows in tables %}{% for row in rows %}
 {% for name, value in row.items() %}<p>{{ name }} <input name="{{ name }}" value="{{ value }}"></p>{% endfor %}
-{% endfor %}{% endfor %}<button>Save</button></form>"""
+{% endfor %}{% endfor %}{% if options %}<select name="one">{% for value, words in options %}
+<option value="{{ value }}">{{ words }}</option>{% endfor %}</select>{% endif %}<button>Save</button></form>"""
 THREAD = "{% for m in messages %}<p>{{ m[0] }}</p>{% endfor %}"
 TEMPLATES = {"list.html": LIST, "open.html": OPEN, "rows.html": ROWS, "inputs.html": INPUTS, "thread.html": THREAD}
 
@@ -147,7 +148,7 @@ def create_app() -> Flask:
         """A page of the admin: all columns of its rows."""
         page = told["pages"][number]
         tables = [database().rows(*read)[: page["most"]] for read in page["reads"]]
-        return render_template("inputs.html" if page["is_form"] else "rows.html", tables=tables)
+        return render_template("inputs.html" if page["is_form"] else "rows.html", tables=tables, options=page["options"])
 
     @app.get("/thread/<key>")
     def thread(key: str) -> str:

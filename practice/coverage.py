@@ -184,7 +184,8 @@ def delete_communicator(key: str, *, by: Actor) -> None:
         if has_threads(tx.session, communicator.id):
             raise HasThreads(communicator.title)
         tx.details = {"title": communicator.title, "type": communicator.type}
-        for table in (Membership, CommunicatorFacility, AudienceCommunicator):
+        routing.forget_audiences(tx.session, communicator.id)
+        for table in (Membership, CommunicatorFacility):
             tx.session.execute(sa.delete(table).where(table.communicator_id == communicator.id))
         tx.session.delete(communicator)
         tx.session.flush()
@@ -376,16 +377,16 @@ def handle_everything(*, by: Actor) -> None:
 def hand_open_threads(key: str, *, to: str, by: Actor) -> int:
     """Every open thread of a communicator goes to another of its type (`to`, a key), and the first is switched off.
 
-    Answers how many went. Raises NotVisible, Invalid when `to` is not another of its type that is In Use.
+    Answers how many went. Raises NotVisible, Invalid when `to` is not another of its type that can receive.
     """
     with transaction(by=by, did="hand_open_threads", about=key) as tx:
         must_be_admin(tx)
         routing.hold_routing_still(tx.session, to_change_it=True)
         communicator = _load(tx.session, key)
-        same = Communicator.type == communicator.type, Communicator.id != communicator.id, Communicator.is_in_use
+        same = Communicator.type == communicator.type, Communicator.id != communicator.id, is_routable()
         other = tx.session.scalar(sa.select(Communicator).where(Communicator.key == to, *same))
         if other is None:
-            raise Invalid("to", "Choose another communicator of this type that is In Use.")
+            raise Invalid("to", "Choose another communicator of this type that can receive.")
         before = set(eligible_staff(tx.session, communicator.id))
         moved = routing.hand_open_threads(tx, communicator.id, other.id)
         tx.note_change({"is_in_use": communicator.is_in_use}, {"is_in_use": False})
@@ -500,8 +501,8 @@ def _absence_with(tx: Transaction, key: str, version: int) -> tuple[Absence, Per
     staff = tx.session.get_one(Person, absence.staff_id)
     if staff.id != tx.by.person:
         must_be_admin(tx)
-    if absence.version != version or absence.ends_at <= now():
-        raise Stale("changed meanwhile, or over")
+    if absence.version != version or absence.ends_at <= max(absence.starts_at, now()):
+        raise Stale("changed meanwhile, over or called off")
     return absence, staff
 
 

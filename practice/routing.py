@@ -28,6 +28,8 @@ from practice.people import Staff, active_admins
 from practice.settings import RequestType
 from practice.threads import Delivery, Event, History, Message, Thread, ThreadState, last_message_id, recount
 
+TITLES_MAX = 400  # of many communicators in one line of the history, which holds 1,000 characters with its escapes
+
 Group = list[sa.ColumnElement[bool]]
 """Conditions on Thread: the threads that go the same way."""
 
@@ -36,21 +38,21 @@ def route(tx: Transaction, thread: Thread, *, message: int, picked: Routable | N
     """Puts what the patient wrote in front of whoever must receive it, and tells them. Used by sending and by replying.
 
     A thread that a routable communicator has stays where it is (rule 6). Else the communicators that rule 2 or 3 names are
-    added; if there is none, the thread is marked unrouted, keeps whom it has, and the admins are told.
+    added; if there is none, the thread is marked unrouted, keeps whom it has, and the admins are told. The patient's own
+    staff account is nobody who receives: a communicator without anybody else present cannot receive this thread.
     """
     hold_routing_still(tx.session)
-    has = communicators_of(tx.session, thread.audience_id)
-    is_delivered = any_routable(tx.session, has)
-    if not is_delivered:
+    people = recipients(tx.session, thread)
+    if not any(people.values()):
         routable = [] if picked else routable_of(tx.session, thread.type)
         if named := named_for(thread.type, thread.facility_id, routable, picked):
+            has = communicators_of(tx.session, thread.audience_id)
             _give(tx, thread, {*has, *(c.id for c in named)}, message=message)
-            is_delivered = True
-    people = recipients(tx.session, thread) if is_delivered else {}
+            people = recipients(tx.session, thread)
     if any(people.values()):
         thread.unrouted_since = None
         tell(tx, Occasion.WAITING, people, thread=thread.id, message=message)
-    else:  # nobody is there, or nobody but the patient's own staff account
+    else:
         thread.unrouted_since = thread.unrouted_since or thread.last_patient_message_at
         tell(tx, Occasion.UNROUTED, active_admins(tx.session), thread=thread.id, message=message)
 
@@ -78,12 +80,16 @@ def hand_to(tx: Transaction, thread: Thread, communicator_key: str) -> None:
     thread.claimed_by_id = thread.claimed_until = None
     message = last_message_id(tx.session, thread.id)
     _give(tx, thread, {to.id}, message=message, did=Event.HANDED)
-    tell(tx, Occasion.WAITING, recipients(tx.session, thread), thread=thread.id, message=message)
+    people = recipients(tx.session, thread)
+    if not any(people.values()):
+        raise Invalid("communicator", "Nobody but the patient is there to receive it. Choose another communicator.")
+    tell(tx, Occasion.WAITING, people, thread=thread.id, message=message)
 
 
 def hand_open_threads(tx: Transaction, communicator: int, to: int) -> int:
-    """Every open thread that one communicator has goes to another of its type, which need not be able to receive; others
-    that have a thread keep it. Answers how many. Set-based: a fixed number of statements for each audience."""
+    """Every open thread that one communicator has goes to another of its type; others that have a thread keep it. What the
+    patient still waits for and nobody there can receive stands in Unrouted. Answers how many went. Set-based: a fixed number
+    of statements for each audience."""
     hold_routing_still(tx.session, to_change_it=True)
     tx.session.flush()
     has = sa.select(AudienceCommunicator.audience_id).where(AudienceCommunicator.communicator_id == communicator)
@@ -96,15 +102,18 @@ def _hand_audience(tx: Transaction, audience: int, communicator: int, to: int) -
     if not session.scalar(sa.select(Thread.id).where(*group).limit(1)):
         return 0
     ids = sa.select(Thread.id).where(*group)
-    after = audience_of(session, had - {communicator} | {to})
+    have = had - {communicator} | {to}
+    after = audience_of(session, have)
     ended = Delivery.communicator_id == communicator, Delivery.ended_at.is_(None), Delivery.thread_id.in_(ids)
     session.execute(sa.update(Delivery).where(*ended).values(ended_at=at).execution_options(synchronize_session=False))
     titles = {row.id: row.title for row in session.execute(sa.select(Communicator.id, Communicator.title))}
     if to not in had:
         _deliver_all(session, group, to, titles[to], at)
-    words = ", ".join(titles[one] for one in sorted(had - {communicator} | {to}))
-    _record_all(session, group, Event.HANDED, words, at, by=tx.by.person)
+    _record_all(session, group, Event.HANDED, ", ".join(titles[one] for one in sorted(have)), at, by=tx.by.person)
     _recount_all(tx, group, audience, after)
+    lost = [*group, Thread.state == ThreadState.WAITING, Thread.unrouted_since.is_(None), sa.not_(_reaches_somebody(have))]
+    waits = sa.update(Thread).where(*lost).values(unrouted_since=Thread.last_patient_message_at)
+    session.execute(waits.execution_options(synchronize_session=False))
     moved = sa.update(Thread).where(*group).values(audience_id=after, version=Thread.version + 1)
     return changed(session, moved.execution_options(synchronize_session=False))
 
@@ -146,16 +155,13 @@ def communicators_of(session: Session, audience: int | None) -> list[int]:
     return list(session.scalars(statement))
 
 
-def any_routable(session: Session, communicators: Iterable[int]) -> bool:
-    ids = list(communicators)
-    return bool(ids) and bool(session.scalar(sa.select(sa.exists().where(Communicator.id.in_(ids), is_routable()))))
-
-
 def recipients(session: Session, thread: Thread) -> dict[int, bool]:
-    """The staff to be told of what the patient wrote, each once (rule 4), and whether they are present; never the patient's
-    own staff account."""
+    """The staff to be told of what the patient wrote, each once (rule 4), and whether they receive: present, and in charge
+    of a communicator that is In Use. Never the patient's own staff account."""
+    if thread.audience_id is None:
+        return {}
     rows = session.connection().execute(_RECIPIENTS, {"audience": thread.audience_id, "patient": thread.patient_id})
-    return {staff: bool(is_present) for staff, is_present in rows}
+    return {staff: bool(receives) for staff, receives in rows}
 
 
 def _eligible_for(audience: Any) -> Any:
@@ -166,8 +172,9 @@ def _eligible_for(audience: Any) -> Any:
 
 _people = _eligible_for(sa.bindparam("audience"))
 _RECIPIENTS = (
-    sa.select(_people.c.staff_id, sa.func.max(_people.c.is_present))
+    sa.select(_people.c.staff_id, sa.func.max(sa.case((Communicator.is_in_use, _people.c.is_present), else_=0)))
     .join(Staff, Staff.id == _people.c.staff_id)
+    .join(Communicator, Communicator.id == _people.c.communicator_id)
     .where(sa.or_(Staff.own_patient_id.is_(None), Staff.own_patient_id != sa.bindparam("patient")))
     .group_by(_people.c.staff_id)
     .order_by(_people.c.staff_id)
@@ -219,6 +226,14 @@ def _insert(session: Session, table: type[Model]) -> Any:
     return (postgresql if session.get_bind().dialect.name == "postgresql" else sqlite).insert(table)
 
 
+def forget_audiences(session: Session, communicator: int) -> None:
+    """Before a communicator that never had a thread is deleted: no other may come upon its audiences by a number used again."""
+    has = sa.select(AudienceCommunicator.audience_id).where(AudienceCommunicator.communicator_id == communicator)
+    audiences = list(session.scalars(has))
+    session.execute(sa.delete(AudienceCommunicator).where(AudienceCommunicator.audience_id.in_(audiences)))
+    session.execute(sa.delete(Audience).where(Audience.id.in_(audiences)))
+
+
 # ---- Waking what waited --------------------------------------------------------------------------
 
 
@@ -238,19 +253,25 @@ def wake(tx: Transaction) -> int:
 
 
 def _wake_group(tx: Transaction, kind: RequestType, facility: int | None, audience: int | None) -> int:
-    has = communicators_of(tx.session, audience)
-    named: list[Routable] = []
-    if not any_routable(tx.session, has):
-        named = named_for(kind, facility, routable_of(tx.session, kind))
-        if not named:
-            return 0
+    """First whom those who have it can receive again, then whom others of the type can (rule 6)."""
     group = [
         Thread.unrouted_since.is_not(None),
         Thread.type == kind,
         Thread.facility_id.is_not_distinct_from(facility),
         Thread.audience_id.is_not_distinct_from(audience),
-        _reaches_somebody([*has, *(c.id for c in named)]),
     ]
+    has = set(communicators_of(tx.session, audience))
+    woken = _deliver_waiting(tx, [*group, _reaches_somebody(has)], audience, has, []) if has else 0
+    named = [one for one in named_for(kind, facility, routable_of(tx.session, kind)) if one.id not in has]
+    if named:
+        woken += _deliver_waiting(tx, [*group, _reaches_somebody({c.id for c in named})], audience, has, named)
+    return woken
+
+
+def _deliver_waiting(tx: Transaction, group: Group, audience: int | None, has: set[int], named: list[Routable]) -> int:
+    """Ends the waiting of a group of one audience, which `has` and, with this, also the `named` have. Answers how many."""
+    if not tx.session.scalar(sa.select(Thread.id).where(*group).limit(1)):
+        return 0
     at, session = now(), tx.session
     after = audience_of(session, {*has, *(c.id for c in named)}) if named else audience
     for communicator in named:
@@ -269,11 +290,13 @@ def _wake_group(tx: Transaction, kind: RequestType, facility: int | None, audien
     )
 
 
-def _reaches_somebody(communicators: list[int]) -> sa.ColumnElement[bool]:
-    """A condition on Thread: one of these communicators has somebody present who is not the patient's own staff account."""
+def _reaches_somebody(communicators: set[int]) -> sa.ColumnElement[bool]:
+    """A condition on Thread: one of these communicators is In Use and has somebody present who is not the patient's own
+    staff account."""
     another = sa.or_(Staff.own_patient_id.is_(None), Staff.own_patient_id != Thread.patient_id)
-    there = eligible(communicator=communicators).subquery("eligible")
-    return sa.exists().where(there.c.is_present == 1, Staff.id == there.c.staff_id, another).correlate(Thread)
+    there = eligible(communicator=sorted(communicators)).subquery("eligible")
+    in_use = Communicator.id == there.c.communicator_id, Communicator.is_in_use
+    return sa.exists().where(*in_use, there.c.is_present == 1, Staff.id == there.c.staff_id, another).correlate(Thread)
 
 
 _newest = sa.select(sa.func.max(Message.id)).where(Message.thread_id == Thread.id)
@@ -287,7 +310,7 @@ def _deliver_all(session: Session, group: Group, communicator: int, title: str, 
 
 def _record_all(session: Session, group: Group, did: Event, title: str, at: datetime, *, by: int | None = None) -> None:
     """A line in the history of each thread of the group: it was put in front of what `title` names."""
-    words = sa.literal(json.dumps({"title": title}, ensure_ascii=False))
+    words = sa.literal(json.dumps({"title": title if len(title) < TITLES_MAX else title[:TITLES_MAX] + "…"}, ensure_ascii=False))
     values = (Thread.id, sa.literal(at), sa.literal(by, sa.Integer), sa.literal(did, History.did.type), _last_message, words)
     columns = ["thread_id", "at", "by_id", "did", "up_to_id", "words"]
     session.execute(sa.insert(History).from_select(columns, sa.select(*values).where(*group)))

@@ -97,7 +97,7 @@ def test_a_disabled_account_is_out_at_once_its_claims_are_released_and_enabled_i
     before = sent(sophie, request_result, "Before")
     media.go(f"/staff/messages/{before}")
     press(media.page, "Claim")
-    expect(media.page.get_by_text(re.compile("^Claimed by you"))).to_be_visible()
+    expect(media.page.get_by_text(re.compile("Claimed by you"))).to_be_visible()
     page = account(admin, "MEDIA, MAX")
     press(page, "Disable")
     for words in ("Communicators left empty: Media Manager", "Nobody would receive Result.", "One claim is released."):
@@ -217,7 +217,7 @@ def test_a_member_who_is_taken_off_loses_the_open_page_the_claim_and_keeps_the_t
     key = sent(sophie, write_message, "Who answers me?")
     nurse.go(f"/staff/messages/{key}")
     press(nurse.page, "Claim")
-    expect(nurse.page.get_by_text(re.compile("^Claimed by you"))).to_be_visible()
+    expect(nurse.page.get_by_text(re.compile("Claimed by you"))).to_be_visible()
     nurse.page.get_by_role("link", name="Respond").click()
     nurse.page.get_by_label("Your reply").fill("Half a reply, not to be lost")
     page = edit(admin, "Clinicians")
@@ -258,7 +258,7 @@ def test_two_press_claim_at_once_and_the_other_is_shown_who_won(own_desks: Desks
     for member in (nurse, fay):
         member.go(f"/staff/messages/{key}")
     press(nurse.page, "Claim")
-    expect(nurse.page.get_by_text(re.compile("^Claimed by you"))).to_be_visible()
+    expect(nurse.page.get_by_text(re.compile("Claimed by you"))).to_be_visible()
     press(fay.page, "Claim")
     expect(fay.page.get_by_text(re.compile("NURSE, NINA was faster"))).to_be_visible()
 

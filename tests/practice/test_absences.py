@@ -21,6 +21,7 @@ from practice.communicators import (
     supposing,
 )
 from practice.db import COMMAND, Audit, clock_at, db, new_key, now
+from practice.drafts import draft_values, save_draft
 from practice.errors import Invalid, NotAllowed, NotVisible, Stale
 from practice.jobs import run_due_jobs
 from practice.outbox import Notice, Occasion
@@ -627,6 +628,14 @@ def test_a_deputy_planned_from_now_receives_what_waited(cast: Cast) -> None:
     assert is_unrouted(cast, key)
     away(twin, cast.dan)
     assert not is_unrouted(cast, key) and told(key) == {cast.dan.id}
+
+
+def test_an_absence_that_is_saved_is_no_draft_any_more(cast: Cast) -> None:
+    key = new_key()
+    save_draft(cast.max.id, key=key, about="/staff/absences/new", values={"deputy": ["dan"]}, by=cast.max.actor, waits=True)
+    coverage.add_absence(cast.max.key, first_day=today(), last_day=today(), deputy=None, form_key=key, by=cast.max.actor)
+    db.session.close()
+    assert draft_values(cast.max.id, key) is None
 
 
 def test_somebody_elses_form_is_not_there(cast: Cast) -> None:
