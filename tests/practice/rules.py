@@ -166,22 +166,18 @@ class Rules:
                     found[worker] = found.get(worker, False) or is_present
         return found
 
-    def _reached(self, talk: Talk, picked: str = "") -> set[str]:
-        """Who has it once it was routed; nobody new while one of its own can receive, and none at all if nobody can."""
-        if any(self.is_routable(name) for name in talk.desks):
-            return talk.desks
-        named = {picked} if picked else self.named(talk)
-        return talk.desks | named if named else set()
+    def receives(self, talk: Talk, desks: set[str]) -> bool:
+        """Whether somebody present in one of these that is In Use receives it; nobody receives their own (rule 8)."""
+        return any(self.recipients(talk, {name for name in desks if self.desks[name].is_in_use}).values())
 
     def _route(self, talk: Talk, picked: str = "") -> None:
+        """Nobody new while one of its own can receive."""
         talk.message += 1
-        reached = self._reached(talk, picked)
-        if reached:
-            self._give(talk, reached)
-        people = self.recipients(talk, reached)
-        if any(people.values()):
+        if not self.receives(talk, talk.desks):
+            self._give(talk, talk.desks | ({picked} if picked else self.named(talk)))
+        if self.receives(talk, talk.desks):
             talk.is_unrouted = False
-            self._tell(talk, "waiting", people)
+            self._tell(talk, "waiting", self.recipients(talk, talk.desks))
         else:
             talk.is_unrouted = True
             self._tell(talk, "unrouted", (name for name, w in self.workers.items() if w.is_admin and w.is_active))
@@ -189,13 +185,14 @@ class Rules:
     def wake(self) -> None:
         """What waited and reaches somebody now is delivered; of one message nobody is told twice."""
         for talk in self.talks.values():
-            if talk.is_unrouted:
-                reached = self._reached(talk)
-                people = self.recipients(talk, reached)
-                if any(people.values()):
-                    self._give(talk, reached)
-                    talk.is_unrouted = False
-                    self._tell(talk, "waiting", people)
+            if not talk.is_unrouted:
+                continue
+            if not self.receives(talk, talk.desks):
+                if not self.receives(talk, self.named(talk) - talk.desks):
+                    continue
+                self._give(talk, talk.desks | self.named(talk))
+            talk.is_unrouted = False
+            self._tell(talk, "waiting", self.recipients(talk, talk.desks))
 
     def _give(self, talk: Talk, desks: set[str]) -> None:
         talk.desks = set(desks)
@@ -355,11 +352,13 @@ class Rules:
     def hand_open(self, by: str, name: str, to: str) -> None:
         """Every open talk goes from one desk to another of its type; the first is switched off."""
         self._must_be_admin(by)
-        if to == name or self.desks[to].kind != self.desks[name].kind or not self.desks[to].is_in_use:
+        if to == name or self.desks[to].kind != self.desks[name].kind or not self.is_routable(to):
             raise No("Invalid", "to")
         for talk in self.talks.values():
             if name in talk.desks and talk.state != CLOSED:
                 self._give(talk, talk.desks - {name} | {to})
+                if talk.state == WAITING and not self.receives(talk, talk.desks):
+                    talk.is_unrouted = True
         self.desks[name].is_in_use = False
 
     def hand_to(self, by: str, number: int, to: str) -> None:
@@ -368,7 +367,7 @@ class Rules:
         talk = self.talks[number]
         if not talk.is_unrouted:
             raise No("Stale")
-        if to not in self.routable(AMENDMENT if talk.kind == AMENDMENT else ""):
+        if to not in self.routable(AMENDMENT if talk.kind == AMENDMENT else "") or not self.receives(talk, {to}):
             raise No("Invalid", "communicator")
         self._give(talk, {to})
         talk.kind, talk.is_unrouted, talk.holder = self.desks[to].kind, False, ""
