@@ -1,6 +1,6 @@
-"""My Account: own data as the practice has them, to read; and the practice's logo, which anybody may see."""
+"""My Account: own data as the practice has them, to read."""
 
-from flask import Response, render_template
+from flask import render_template
 from flask_babel import lazy_gettext as _l
 
 from portal import blueprint
@@ -8,8 +8,7 @@ from portal.fields import must_be_on
 from practice.people import Gender
 from practice.records import account_of
 from practice.settings import MenuItem
-from practice.setup import logo_of
-from web.gate import ANYONE, allow, visitor
+from web.gate import visitor
 
 GENDERS = {Gender.FEMALE: _l("female"), Gender.MALE: _l("male"), Gender.OTHER: _l("other"), Gender.UNKNOWN: _l("unknown")}
 
@@ -18,11 +17,3 @@ GENDERS = {Gender.FEMALE: _l("female"), Gender.MALE: _l("male"), Gender.OTHER: _
 def account() -> str:
     must_be_on(MenuItem.ACCOUNT_INFO)
     return render_template("portal/account.html", here="portal.account", account=account_of(visitor().person_id), genders=GENDERS)
-
-
-@blueprint.get("/practice/logo/<key>")
-@allow(ANYONE)
-def logo(key: str) -> Response:
-    """Never what a file says of itself: the type is the one found in its bytes when it was saved."""
-    found = logo_of(key)
-    return Response(found.content, mimetype=found.media_type)

@@ -151,6 +151,13 @@ ADDRESS = "test_the_address_is_the_peers_or_what_the_proxy_and_nobody_else_says"
 UPLOAD = "test_a_larger_file_is_taken_by_the_view_that_says_so_and_from_who_may_send_it"
 SECRET = "test_no_secret_field_is_kept"
 
+AUTHOR_THERE = "test_waking_gives_nothing_to_one_where_the_patient_alone_is_there"
+AUTHOR_HAS = "test_a_thread_that_only_its_author_could_read_goes_to_the_others_too_and_to_nobody_twice"
+HAND_AUTHOR = "test_a_thread_is_not_handed_to_where_its_patient_alone_is_there"
+HANDED_LOST = "test_what_nobody_can_receive_where_it_was_handed_stands_in_unrouted"
+FORGETS = "test_deleting_a_communicator_forgets_its_audiences_and_no_others"
+LONG_TITLES = "test_many_titles_are_cut_in_the_history"
+
 HOLD = "        routing.hold_routing_still(tx.session, to_change_it=True)\n"  # a line that stands under what is taken out
 
 # fmt: off
@@ -158,15 +165,13 @@ MUTANTS: list[Mutant] = [
     *_of(
         "practice/routing.py",
         # route
-        ("is_delivered = any_routable(tx.session, has)", "is_delivered = False", STAYS),
-        ("is_delivered = any_routable(tx.session, has)", "is_delivered = True", f"{PICKED} {TRUTH}"),
-        ("    if not is_delivered:\n", "    if True:\n", STAYS_WITH),
-        ("    if not is_delivered:\n", "    if False:\n", TRUTH),
+        ("    if not any(people.values()):\n        routable", "    if True:\n        routable", STAYS_WITH),
+        ("    if not any(people.values()):\n        routable", "    if False:\n        routable", TRUTH),
+        ("    if not any(people.values()):\n        routable", "    if not people:\n        routable",
+         "test_a_reply_that_nobody_of_them_can_receive_adds_the_others_of_the_type"),
         ("routable = [] if picked else", "routable = [] if True else", TRUTH),
         ("if named := named_for(thread.type, thread.facility_id, routable, picked):", "if named := []:", TRUTH),
-        ("            is_delivered = True\n", "", TRUTH),
-        ("recipients(tx.session, thread) if is_delivered else {}", "recipients(tx.session, thread)", PICKED),
-        ("recipients(tx.session, thread) if is_delivered else {}", "{}", TRUTH),
+        ("            people = recipients(tx.session, thread)\n", "", TRUTH),
         ("    if any(people.values()):\n", "    if people:\n", ABSENT_COLLEAGUE),
         ("    if any(people.values()):\n", "    if True:\n", OWN_ALONE),
         ("    if any(people.values()):\n", "    if False:\n", TRUTH),
@@ -176,11 +181,15 @@ MUTANTS: list[Mutant] = [
         ("thread.unrouted_since = thread.unrouted_since or thread.last_patient_message_at",
          "thread.unrouted_since = thread.unrouted_since", PICKED),
         # whom waking reaches
-        ("        _reaches_somebody([*has, *(c.id for c in named)]),\n", "", OWN_ALONE),
+        ("[*group, _reaches_somebody(has)]", "group", OWN_ALONE),
+        ("[*group, _reaches_somebody({c.id for c in named})]", "group", AUTHOR_THERE),
+        ("in_use = Communicator.id == there.c.communicator_id, ", "in_use = sa.true(), ", BESIDE),
+        ("there.c.communicator_id, Communicator.is_in_use", "there.c.communicator_id, sa.true()", BESIDE),
+        ("where(*in_use, ", "where(", BESIDE),
         ("another = sa.or_(Staff.own_patient_id.is_(None), ", "another = sa.or_(", WAKES),
         (", Staff.own_patient_id != Thread.patient_id)\n    there", ")\n    there", WAKES_OTHERS),
-        ("eligible(communicator=communicators).subquery", "eligible().subquery", OWN_ALONE),
-        ("where(there.c.is_present == 1, Staff", "where(Staff", WAKES_NOBODY),
+        ("eligible(communicator=sorted(communicators)).subquery", "eligible().subquery", OWN_ALONE),
+        ("there.c.is_present == 1, ", "", WAKES_NOBODY),
         ("Staff.id == there.c.staff_id, another)", "another)", OWN_ALONE),
         ("Staff.id == there.c.staff_id, another)", "Staff.id == there.c.staff_id)", OWN_ALONE),
         ("{*has, *(c.id for c in named)}, message", "{*(c.id for c in named)}, message",
@@ -193,7 +202,8 @@ MUTANTS: list[Mutant] = [
         ("Communicator.key == communicator_key, kind, is_routable()", "kind, is_routable()", HAND),
         ("Communicator.key == communicator_key, kind, is_routable()", "Communicator.key == communicator_key, is_routable()",
          HAND_AMENDMENT),
-        ("Communicator.key == communicator_key, kind, is_routable()", "Communicator.key == communicator_key, kind", HAND),
+        ("Communicator.key == communicator_key, kind, is_routable()", "Communicator.key == communicator_key, kind",
+         "test_why_a_thread_cannot_be_handed_there_is_told_apart"),
         ("    if to is None:\n        raise", "    if False:\n        raise", HAND),
         ("gone = Delivery.thread_id == thread.id, ", "gone = sa.true(), ", HAND_TYPE),
         ("Delivery.ended_at.is_(None), Delivery.communicator_id", "sa.true(), Delivery.communicator_id",
@@ -202,13 +212,14 @@ MUTANTS: list[Mutant] = [
          "test_whoever_has_the_thread_already_keeps_the_delivery_when_it_is_handed_to_them"),
         ("sa.update(Delivery).where(*gone)", "sa.update(Delivery)",
          "test_a_delivery_that_ended_keeps_its_end_when_the_thread_is_handed_on_again"),
+        ("    if not any(people.values()):\n        raise", "    if False:\n        raise", HAND_AUTHOR),
         # every open thread of one
         (".where(AudienceCommunicator.communicator_id == communicator)\n    return sum", "\n    return sum", HANDING),
         ("group = [Thread.audience_id == audience, Thread", "group = [Thread", HANDING),
         (", Thread.state != ThreadState.CLOSED]", "]", HANDING),
         ("if not session.scalar(sa.select(Thread.id).where(*group).limit(1)):", "if False:", NOTHING_OPEN),
         ("if not session.scalar(sa.select(Thread.id).where(*group).limit(1)):", "if True:", HANDING),
-        (".where(*group).limit(1)", ".limit(1)", NOTHING_OPEN),
+        ("if not session.scalar(sa.select(Thread.id).where(*group)", "if not session.scalar(sa.select(Thread.id)", NOTHING_OPEN),
         ("ids = sa.select(Thread.id).where(*group)", "ids = sa.select(Thread.id)", HANDING),
         ("ended = Delivery.communicator_id == communicator, ", "ended = ",
          "test_who_has_the_thread_already_is_not_handed_it_again"),
@@ -219,6 +230,11 @@ MUTANTS: list[Mutant] = [
         ("if to not in had:", "if True:", "test_who_has_the_thread_already_is_not_handed_it_again"),
         ("if to not in had:", "if False:", HANDING),
         ("moved = sa.update(Thread).where(*group)", "moved = sa.update(Thread)", HANDING),
+        ("lost = [*group, Thread.state", "lost = [Thread.state", HANDED_LOST),
+        ("Thread.state == ThreadState.WAITING, ", "", HANDED_LOST),
+        ("Thread.unrouted_since.is_(None), sa.not_", "sa.not_", HANDED_LOST),
+        (", sa.not_(_reaches_somebody(have))]", "]", HANDED_LOST),
+        ("sa.update(Thread).where(*lost)", "sa.update(Thread)", HANDED_LOST),
         # named_for
         ("if kind == RequestType.OTHERS:", "if False:", TRUTH),
         ("if kind == RequestType.OTHERS:", "if True:", TRUTH),
@@ -233,15 +249,13 @@ MUTANTS: list[Mutant] = [
         ("if communicator.key == key:", "if True:", TRUTH),
         ("    if key:", "    if True:", "test_a_picked_one_that_cannot_receive_and_none_picked_are_told_apart"),
         ("    if key:", "    if False:", "test_a_picked_one_that_cannot_receive_and_none_picked_are_told_apart"),
-        # communicators_of, any_routable
-        (".where(AudienceCommunicator.audience_id == audience)\n    return list", "\n    return list", OTHERS_THREAD),
-        ("sa.exists().where(Communicator.id.in_(ids), is_routable())", "sa.exists().where(is_routable())", f"{PICKED} {TRUTH}"),
-        ("sa.exists().where(Communicator.id.in_(ids), is_routable())", "sa.exists().where(Communicator.id.in_(ids))", PICKED),
-        ("bool(ids) and bool(session.scalar(sa.select(sa.exists().where(Communicator.id.in_(ids), is_routable()))))", "bool(ids)",
-         PICKED),
+        # communicators_of
+        (".where(AudienceCommunicator.audience_id == audience)\n    return list", "\n    return list", HANDING),
         # whom to tell
         (".where(AudienceCommunicator.audience_id == audience)\n    return eligible", "\n    return eligible", OTHERS_THREAD),
         (".join(Staff, Staff.id == _people.c.staff_id)", ".join(Staff, sa.true())", TWIN),
+        (".join(Communicator, Communicator.id == _people.c.communicator_id)", ".join(Communicator, sa.true())", PICKED),
+        ("sa.case((Communicator.is_in_use, _people.c.is_present), else_=0)", "_people.c.is_present", PICKED),
         ("    .where(sa.or_(Staff.own_patient_id.is_(None), Staff.own", "    .where(sa.or_(Staff.own", TRUTH),
         (", Staff.own_patient_id != sa.bindparam(\"patient\")", "", TWIN_WOKEN),
         ("    .where(sa.or_(Staff.own_patient_id.is_(None), Staff.own_patient_id != sa.bindparam(\"patient\")))\n", "", TWIN),
@@ -259,11 +273,20 @@ MUTANTS: list[Mutant] = [
         ("if found is not None:", "if False:", "test_an_audience_is_made_once"),
         ("found = session.scalars(sa.select(Audience.id).where(Audience.key == key)).one()",
          "found = session.scalars(sa.select(Audience.id)).first()", "test_an_audience_is_made_once"),
+        (".where(AudienceCommunicator.communicator_id == communicator)\n    audiences", "\n    audiences", FORGETS),
+        (".where(AudienceCommunicator.audience_id.in_(audiences))", "", FORGETS),
+        (".where(Audience.id.in_(audiences))", "", FORGETS),
         # wake
         (".where(Thread.unrouted_since.is_not(None))\n", "\n", "test_waking_asks_nothing_of_threads_that_do_not_wait"),
-        ("if not any_routable(tx.session, has):", "if True:", PICKED),
-        ("if not any_routable(tx.session, has):", "if False:", WAKES),
-        ("        if not named:\n            return 0", "        if False:\n            return 0", BESIDE),
+        (" if has else 0", " if False else 0", PICKED),
+        (" if one.id not in has]", "]", AUTHOR_HAS),
+        ("    if named:\n        woken", "    if False:\n        woken", WAKES),
+        ("if not tx.session.scalar(sa.select(Thread.id).where(*group).limit(1)):", "if True:", WAKES),
+        ("if not tx.session.scalar(sa.select(Thread.id).where(*group).limit(1)):", "if False:", AUTHOR_THERE),
+        ("if not tx.session.scalar(sa.select(Thread.id).where(*group)", "if not tx.session.scalar(sa.select(Thread.id)",
+         AUTHOR_THERE),
+        ("title if len(title) < TITLES_MAX else", "title if True else", LONG_TITLES),
+        ("title if len(title) < TITLES_MAX else", "title if False else", LONG_TITLES),
         ("        Thread.unrouted_since.is_not(None),\n        Thread.type", "        Thread.type", BESIDE),
         ("        Thread.type == kind,\n", "", BESIDE),
         ("        Thread.facility_id.is_not_distinct_from(facility),\n", "",
@@ -555,7 +578,8 @@ MUTANTS: list[Mutant] = [
         ("if staff.id != tx.by.person:\n        must_be_admin(tx)\n    if", "if False:\n        must_be_admin(tx)\n    if",
          KEEPS),
         ("if absence.version != version or absence", "if absence", OVER),
-        ("absence.version != version or absence.ends_at <= now()", "absence.version != version", OVER),
+        ("absence.version != version or absence.ends_at <= max(absence.starts_at, now())", "absence.version != version", OVER),
+        ("absence.ends_at <= max(absence.starts_at, now())", "absence.ends_at <= now()", OVER),
         ("if last_day < first_day:", "if False:", REFUSED),
         ("if ends_at <= now():", "if False:", REFUSED),
         ("if last_day - first_day > ABSENCE_MAX:", "if False:", REFUSED),
@@ -602,7 +626,7 @@ MUTANTS: list[Mutant] = [
         # handing on, replacing
         ("same = Communicator.type == communicator.type, ", "same = ", HANDED_IN_USE),
         ("Communicator.id != communicator.id, ", "", HANDED_IN_USE),
-        (", Communicator.is_in_use\n", "\n", HANDED_IN_USE),
+        (", is_routable()\n        other", "\n        other", HANDED_IN_USE),
         ("where(Communicator.key == to, *same)", "where(*same)", HANDED_IN_USE),
         ("where(Communicator.key == to, *same)", "where(Communicator.key == to)", HANDED_IN_USE),
         ("if other is None:", "if False:", HANDED_IN_USE),
@@ -898,7 +922,7 @@ PARTS = {
 NOTHING_CHANGES = {
     "practice/routing.py": {
         "audience is None": "no audience has no communicators anyway; saves a statement",
-        "bool(ids)": "nothing is IN an empty list; saves a statement",
+        "thread.audience_id is None": "no audience has nobody anyway; saves a statement",
         'session.get_bind().dialect.name == "postgresql"': "",
         "after is not None": "for the types: whoever comes here has an audience",
         "after != audience": "takes off and adds the same; saves a statement",

@@ -21,7 +21,7 @@ HEADERS = {
 TRANSPORT = "max-age=63072000; includeSubDomains"
 INVITATION = "origin"  # where the address itself is a secret: no page it leads to is told it, not even ours
 STATIC = ("static", "bootstrap.static")
-LOGO = "portal.logo"  # its address changes with it
+LOGO = "logo.picture"  # its address changes with it
 
 
 def set_up(app: Flask) -> None:

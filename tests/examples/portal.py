@@ -62,7 +62,7 @@ def logo(cast: Any) -> dict[str, Any]:
 
 EXAMPLES = {
     "portal.account": nothing,
-    "portal.logo": logo,
+    "logo.picture": logo,
     "portal.home": nothing,
     "portal.appointments": nothing,
     "portal.request_appointment": appointment,

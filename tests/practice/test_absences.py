@@ -614,6 +614,10 @@ def test_an_old_version_and_one_that_is_over_are_not_changed(cast: Cast) -> None
         coverage.change_absence(key, **days, version=1, by=COMMAND)
     with clock_at(noon(7)), pytest.raises(Stale):
         coverage.end_absence(key, version=version_of(key), by=COMMAND)
+    called_off = away(cast.rita, first=3, last=4)
+    coverage.end_absence(called_off, version=1, by=COMMAND)
+    with pytest.raises(Stale):
+        coverage.change_absence(called_off, **days, version=version_of(called_off), by=COMMAND)
 
 
 def test_one_ends_ones_own_absence(cast: Cast) -> None:

@@ -1,5 +1,6 @@
 """Who receives: the rules of docs/routing.md as a table of data, then each row of what can happen afterwards."""
 
+import json
 from collections.abc import Iterable
 from datetime import timedelta
 
@@ -8,14 +9,14 @@ import sqlalchemy as sa
 
 from practice import conversations, routing
 from practice.communicators import Audience, AudienceCommunicator, Communicator, Membership, all_routable, box_of
-from practice.coverage import HasThreads, delete_communicator, save_communicator, set_staff_status
+from practice.coverage import HasThreads, delete_communicator, hand_open_threads, save_communicator, set_staff_status
 from practice.db import COMMAND, clock_at, db, new_key, now, transaction
 from practice.errors import Invalid, NotAllowed, NotVisible, Stale
 from practice.outbox import Notice, Occasion
 from practice.people import AccountStatus, Staff
 from practice.settings import RequestType
 from practice.threads import Delivery, Event, History, Thread, ThreadState
-from tests.conftest import Cast, Player
+from tests.conftest import TITLES, Cast, Player
 
 EVERYBODY = ("ada", "sam", "max", "nina", "ivan", "rita", "fay", "dan")
 
@@ -757,3 +758,100 @@ def test_waking_asks_nothing_of_threads_that_do_not_wait(cast, statements):
         for kind in ("Appointment", "Result", "Others", "Amendment"):
             cast.send(cast.sophie, kind)
     assert counts[0] == counts[1]
+
+
+def audiences() -> int:
+    db.session.close()
+    return db.session.scalar(sa.select(sa.func.count()).select_from(Audience)) or 0
+
+
+def test_waking_gives_nothing_to_one_where_the_patient_alone_is_there(cast):
+    twin = cast.staff("twin", own_patient=cast.sophie.id)
+    cast.change("Scheduler", staff=[])
+    key, made = cast.send(cast.sophie, "Appointment"), audiences()
+    cast.change("Scheduler", staff=[twin])
+    assert cast.thread(key).unrouted_since is not None and has_it(key) == []
+    assert audiences() == made
+    cast.change("Scheduler", staff=[twin, cast.sam])
+    assert has_it(key) == ["Scheduler"] and told(key) == [cast.sam.id]
+
+
+def test_a_thread_that_only_its_author_could_read_goes_to_the_others_too_and_to_nobody_twice(cast):
+    twin = cast.staff("twin", own_patient=cast.sophie.id)
+    key = cast.send(cast.sophie, "Appointment")
+    cast.change("Scheduler", staff=[twin])
+    reply(cast, cast.sophie, key)
+    assert cast.thread(key).unrouted_since is not None
+    cast.communicate(RequestType.APPOINTMENT, "New desk", cast.dan)
+    assert has_it(key) == ["New desk", "Scheduler"]
+    assert cast.thread(key).unrouted_since is None and cast.dan.id in told(key)
+
+
+def test_a_thread_is_not_handed_to_where_its_patient_alone_is_there(cast):
+    twin = cast.staff("twin", own_patient=cast.sophie.id)
+    cast.change("IT Manager", is_in_use=False)
+    cast.change("Clinicians", is_in_use=False)
+    cast.change("Media Manager", staff=[twin])
+    for patient, is_taken in ((cast.sophie, False), (cast.jihae, True)):
+        key = cast.send(patient, to=None)
+        hand = {"communicator": cast.communicator("Media Manager"), "version": cast.thread(key).version, "by": cast.ada.actor}
+        if is_taken:
+            conversations.hand_to(key, **hand)
+        else:
+            with pytest.raises(Invalid):
+                conversations.hand_to(key, **hand)
+        assert has_it(key) == (["Media Manager"] if is_taken else [])
+
+
+def test_what_nobody_can_receive_where_it_was_handed_stands_in_unrouted(cast):
+    twin = cast.staff("twin", own_patient=cast.sophie.id)
+    cast.change("IT Manager", staff=[twin])
+    waits, answered, early = (cast.send(cast.sophie, body=f"{n}") for n in range(3))
+    others, beside = cast.send(cast.jihae), cast.send(cast.sophie, "Appointment")
+    cast.answer(cast.nina, answered)
+    wait_again(early)
+    since, version = cast.thread(early).unrouted_since, cast.thread(beside).version
+    hand_open_threads(cast.communicator("Clinicians"), to=cast.communicator("IT Manager"), by=COMMAND)
+    assert cast.thread(waits).unrouted_since == cast.thread(waits).last_patient_message_at
+    assert cast.thread(early).unrouted_since == since
+    assert [cast.thread(key).unrouted_since for key in (answered, others, beside)] == [None] * 3
+    assert cast.thread(beside).version == version
+    assert told(others) == ids(cast, ["nina", "fay"]), "whoever can receive it by handing alone is not told of it once more"
+
+
+def test_deleting_a_communicator_forgets_its_audiences_and_no_others(cast):
+    key = cast.send(cast.sophie)
+    of = {title: db.session.scalars(sa.select(Communicator.id).where(Communicator.title == title)).one() for title in TITLES}
+    with transaction(by=COMMAND, did="test") as tx:
+        kept = routing.audience_of(tx.session, [of["Clinicians"], of["Scheduler"]])
+        for some in (["IT Manager"], ["IT Manager", "Clinicians"]):
+            routing.audience_of(tx.session, [of[title] for title in some])
+    before = audiences()
+    delete_communicator(cast.communicator("IT Manager"), by=COMMAND)
+    assert audiences() == before - 2 and has_it(key) == ["Clinicians"]
+    members = sa.select(AudienceCommunicator.communicator_id).where(AudienceCommunicator.audience_id == kept)
+    assert sorted(db.session.scalars(members)) == sorted([of["Clinicians"], of["Scheduler"]])
+    assert set(db.session.scalars(sa.select(AudienceCommunicator.communicator_id))) == {of["Clinicians"], of["Scheduler"]}
+
+
+def test_many_titles_are_cut_in_the_history(cast):
+    key = cast.send(cast.sophie, "Appointment")
+    hand_open_threads(cast.communicator("Scheduler"), to=cast.communicate(RequestType.APPOINTMENT, "Desk", cast.dan), by=COMMAND)
+    assert happened(key)[-1] == (Event.HANDED, '{"title": "Desk"}')
+    for n in range(13):
+        cast.communicate(RequestType.APPOINTMENT, f"{n:02}" + '"' * 78, cast.dan)
+    many = cast.send(cast.sophie, "Appointment")
+    last = cast.communicate(RequestType.APPOINTMENT, "Last desk", cast.ivan)
+    hand_open_threads(cast.communicator("Desk"), to=last, by=COMMAND)
+    did, words = happened(many)[-1]
+    assert did == Event.HANDED and len(words) <= 1000 and json.loads(words)["title"].endswith("…")
+
+
+def test_why_a_thread_cannot_be_handed_there_is_told_apart(cast):
+    twin = cast.staff("twin", own_patient=cast.sophie.id)
+    cast.change("Scheduler", staff=[])
+    cast.change("Media Manager", staff=[twin])
+    key = cast.send(cast.sophie, "Appointment")
+    for title, why in (("Scheduler", "that can receive it"), ("Media Manager", "Nobody but the patient")):
+        with pytest.raises(Invalid, match=why):
+            conversations.hand_to(key, communicator=cast.communicator(title), version=cast.thread(key).version, by=cast.ada.actor)
