@@ -25,7 +25,7 @@ from web.answers import Answer, notice, page, to
 from web.facts import WEEKDAYS
 from web.formats import today
 from web.forms import Form, opened, tidy
-from web.gate import drafts_to, visitor
+from web.gate import drafts_to, upload, visitor
 
 DAYS = range(7)
 
@@ -249,6 +249,7 @@ def shown(form: Any, status: int = 200, **context: Any) -> Answer:
 
 
 @blueprint.post("/practice/logo")
+@upload(10 * 1024 * 1024)
 def save_logo() -> Answer:
     """A page of its own answers what cannot be taken: a file is never kept in a form."""
     is_removed = request.form.get("action") == "remove"

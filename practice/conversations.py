@@ -96,6 +96,7 @@ def send(
     title = clean("title", title, TITLE_MAX)
     digest = _digest(kind, title, body, to, fields)
     with transaction(by=by, did="send", patient=patient) as tx:
+        routing.hold_routing_still(tx.session)
         again = _sent_before(tx.session, by, form_key, digest)
         if again:
             tx.about = again.thread_key
@@ -132,6 +133,7 @@ def reply(thread_key: str, *, body: str, form_key: str, by: Actor) -> Sent:
     body = clean("body", body, BODY_MAX)
     digest = _digest(thread_key, body)
     with transaction(by=by, did="reply", about=thread_key, patient=by.person) as tx:
+        routing.hold_routing_still(tx.session)
         thread = thread_of_patient(tx.session, thread_key, by.person or 0, lock=True)
         again = _sent_before(tx.session, by, form_key, digest)
         if again:
@@ -335,6 +337,7 @@ def hand_to(thread_key: str, *, communicator: str, version: int, by: Actor) -> N
     """An admin hands an unrouted thread on, without seeing its words. Raises NotVisible, NotAllowed, Stale, Invalid."""
     with transaction(by=by, did="hand_to", about=thread_key) as tx:
         must_be_admin(tx)
+        routing.hold_routing_still(tx.session)
         thread = tx.session.scalar(sa.select(Thread).where(Thread.key == thread_key).with_for_update())
         if thread is None:
             raise NotVisible

@@ -15,7 +15,6 @@ from practice.conversations import clean
 from practice.db import Actor, Model, Transaction, again_if_doubled, changed, db, new_key, now, transaction
 from practice.drafts import Draft
 from practice.errors import Invalid, NotVisible, Stale
-from practice.links import OneTimeLink
 from practice.outbox import Notice, NoticeState, Occasion
 from practice.people import (
     AccountStatus,
@@ -197,7 +196,7 @@ def account_of(session: Session, key: str) -> Account:
 def _locked(session: Session, *keys: str) -> list[Account]:
     """These accounts, held until the end of the transaction: what is being sent for them is let through first."""
     rows = sa.select(Patient.id).join(Person, Person.id == Patient.id).where(Person.key.in_(keys)).order_by(Patient.id)
-    session.execute(rows.with_for_update(of=Patient)).all()
+    session.execute(rows.with_for_update(of=(Patient, Person))).all()
     return [account_of(session, key) for key in keys]
 
 
@@ -257,14 +256,13 @@ def lock(patient_key: str, *, seen: str, by: Actor) -> None:
 
 
 def unlock(patient_key: str, *, seen: str, by: Actor) -> None:
-    """Back to what it was: active, or invited where the invitation was never used. Raises NotVisible, Stale."""
+    """Back to what it was: active, or invited where no password was ever chosen. Raises NotVisible, Stale."""
     with transaction(by=by, did="unlock_patient", about=patient_key) as tx:
         account = _open_account(tx, patient_key, seen)
         if account.status != AccountStatus.LOCKED:
             raise Stale("unlocked before")
-        unused = sa.select(OneTimeLink.id).join(Person, Person.id == OneTimeLink.person_id)
-        unused = unused.where(Person.id == account.id, Person.password_hash.is_(None), OneTimeLink.used_at.is_(None))
-        _set_status(tx, account, AccountStatus.INVITED if tx.session.scalar(unused.limit(1)) else AccountStatus.ACTIVE)
+        has_password = tx.session.scalar(sa.select(Person.password_hash.is_not(None)).where(Person.id == account.id))
+        _set_status(tx, account, AccountStatus.ACTIVE if has_password else AccountStatus.INVITED)
 
 
 def _set_status(tx: Transaction, account: Account, status: AccountStatus) -> None:
@@ -288,7 +286,7 @@ def link_staff(patient_key: str, staff_login: str, *, seen: str, by: Actor) -> N
         account = _open_account(tx, patient_key, seen)
         if account.staff_id:
             raise Invalid("login", "This patient is linked to another staff account.")
-        staff = tx.session.scalar(sa.select(Staff).where(Staff.login == staff_login.strip()).with_for_update())
+        staff = tx.session.scalar(sa.select(Staff).where(Staff.login_key == email_key(staff_login)).with_for_update())
         if staff is None:
             raise Invalid("login", "There is no staff account with this ID.")
         if staff.own_patient_id is not None:
@@ -455,6 +453,7 @@ def merge(kept_key: str, merged_key: str, *, form_key: str, seen: str, by: Actor
     """
     with transaction(by=by, did="merge_patients", about=kept_key) as tx:
         must_be_admin(tx)
+        hold_routing_still(tx.session, to_change_it=True)  # before any row: senders take it first too
         if kept_key == merged_key:
             raise Invalid("", "These are not two accounts. Choose another one.")
         kept, merged = _locked(tx.session, kept_key, merged_key)
@@ -473,8 +472,8 @@ def merge(kept_key: str, merged_key: str, *, form_key: str, seen: str, by: Actor
             raise Invalid("", "They are linked to two different staff accounts. Unlink one of them first.")
         if kept.dob != merged.dob and not is_confirmed:
             raise Invalid("is_confirmed", "The dates of birth differ. Confirm that this is one person.")
-        if kept.staff_id or merged.staff_id:
-            hold_routing_still(tx.session, to_change_it=True)
+        if kept.status != AccountStatus.ACTIVE:
+            raise Invalid("kept", "The account that is kept must be active: choose the other one, or unlock it first.")
         made = PatientMerge(key=form_key, kept_id=kept.id, merged_id=merged.id, at=now())
         made.moved = json.dumps(_move_all(tx, kept, merged))
         tx.session.add(made)
@@ -523,6 +522,7 @@ def unmerge(merge_key: str, *, version: int, by: Actor) -> None:
     thread goes with all that was written in it. Raises NotVisible, Invalid, Stale when it was undone before."""
     with transaction(by=by, did="undo_merge", about=merge_key) as tx:
         must_be_admin(tx)
+        hold_routing_still(tx.session, to_change_it=True)
         pair = tx.session.execute(
             sa.select(PatientMerge.kept_id, PatientMerge.merged_id).where(PatientMerge.key == merge_key)
         ).first()
@@ -537,11 +537,8 @@ def unmerge(merge_key: str, *, version: int, by: Actor) -> None:
             raise Invalid("", "The kept account was itself merged into another one since. Undo that first.")
         tx.patient = kept.id
         moved = json.loads(made.moved)
-        is_linked = bool(kept.staff_id or moved["staff"])
-        if is_linked:
-            hold_routing_still(tx.session, to_change_it=True)
         _move_back(tx, kept, merged, moved)
-        if is_linked:
+        if kept.staff_id or moved["staff"]:
             wake(tx)
         with transaction(by=by, did="unlock_patient", about=merged.key, patient=merged.id) as unlocking:
             if merged.status != moved["status"]:
@@ -565,15 +562,18 @@ def _move_back(tx: Transaction, kept: Account, merged: Account, moved: dict[str,
         still = [RecordValue.id.in_(some), RecordValue.patient_id == kept.id]
         _change(session, sa.update(RecordValue).where(*still).values(patient_id=merged.id))
     number, staff = moved["record_number"], moved["staff"]
-    has_number = bool(number) and kept.record_number == number and merged.record_number is None
-    if has_number:
+    is_free = session.scalar(sa.select(Patient.id).where(Patient.record_number == number)) is None
+    has_number = bool(number) and merged.record_number is None and (kept.record_number == number or is_free)
+    if has_number and is_free:
+        session.execute(sa.update(Patient).where(Patient.id == merged.id).values(record_number=number))
+    elif has_number:
         _give_number(session, number, kept.id, merged.id)
     if staff and kept.staff_id == staff:
         _link(session, staff, merged.id)
     tx.note_change(
         {"record_number": kept.record_number, "staff": kept.staff_login},
         {
-            "record_number": None if has_number else kept.record_number,
+            "record_number": None if kept.record_number == number and has_number else kept.record_number,
             "staff": None if staff and kept.staff_id == staff else kept.staff_login,
         },
     )

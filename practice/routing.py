@@ -41,7 +41,6 @@ def route(tx: Transaction, thread: Thread, *, message: int, picked: Routable | N
     added; if there is none, the thread is marked unrouted, keeps whom it has, and the admins are told. The patient's own
     staff account is nobody who receives: a communicator without anybody else present cannot receive this thread.
     """
-    hold_routing_still(tx.session)
     people = recipients(tx.session, thread)
     if not any(people.values()):
         routable = [] if picked else routable_of(tx.session, thread.type)
@@ -67,7 +66,6 @@ def hand_to(tx: Transaction, thread: Thread, communicator_key: str) -> None:
 
     Raises Stale when the thread waits no more, Invalid when the communicator cannot receive it.
     """
-    hold_routing_still(tx.session)
     if thread.unrouted_since is None:
         raise Stale("it was delivered meanwhile")
     kind = Communicator.type == thread.type if thread.type == RequestType.AMENDMENT else sa.true()
@@ -186,7 +184,8 @@ _RECIPIENTS = (
 
 def hold_routing_still(session: Session, *, to_change_it: bool = False) -> None:
     """Senders share this lock, a change of who is eligible has it alone: so nothing is marked unrouted in the very moment
-    that somebody becomes able to receive it. SQLite lets one writer in at a time anyway."""
+    that somebody becomes able to receive it. A verb takes it before any row, so that no two wait for each other. SQLite lets
+    one writer in at a time anyway."""
     if session.get_bind().dialect.name == "postgresql":
         lock = "pg_advisory_xact_lock" if to_change_it else "pg_advisory_xact_lock_shared"
         session.execute(sa.text(f"SELECT {lock}(7001)"))

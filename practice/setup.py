@@ -186,10 +186,12 @@ def save_holidays(year: int, *, closed: Iterable[date], version: int | None, by:
         changed = differing(practice)
         for one in changed:
             row = tx.session.get(Holiday, one.day)
-            if row is not None:
-                tx.session.delete(row)
-            elif one.is_public:
+            if row is None:
                 tx.session.add(Holiday(day=one.day, name=one.name[:NAME_MAX], is_closed=False))
+            elif one.is_public and one.is_closed:  # an own closed day on which there is a public holiday too by now
+                row.is_closed = False
+            else:
+                tx.session.delete(row)
         if changed:
             practice.holidays_key = new_key()
         tx.note_change(
@@ -208,6 +210,7 @@ def add_closed_day(day: date | None, *, name: str, by: Actor, form_key: str | No
         practice = tx.session.scalars(sa.select(Practice).where(Practice.id == 1).with_for_update()).one()
         listed = next((one for one in holidays_of(practice, day.year, tx.session) if one.day == day), None)
         if listed == Day(day, name, is_closed=True, is_public=False):
+            tx.is_silent = True
             return day
         if listed:
             raise Invalid("day", "This day is on the list already.")
@@ -286,14 +289,14 @@ def media_type_of(content: bytes) -> str:
 
 
 def _size_of_png(content: bytes) -> tuple[int, int] | None:
-    if content[:16] != b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" or len(content) < 33:
+    if content[:16] != b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" or b"IDAT" not in content or b"IEND" not in content[-32:]:
         return None
     return struct.unpack(">II", content[16:24])
 
 
 def _size_of_jpeg(content: bytes) -> tuple[int, int] | None:
     """Width and height stand in the frame's segment; the segments before it are passed over."""
-    if content[:3] != b"\xff\xd8\xff":
+    if content[:3] != b"\xff\xd8\xff" or b"\xff\xda" not in content or b"\xff\xd9" not in content[-1024:]:
         return None
     place = 2
     while place + 9 <= len(content) and content[place] == 0xFF:

@@ -1,5 +1,6 @@
 """Log-in, log-out and staying logged in."""
 
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,7 +19,7 @@ from practice.people import Kind, Person
 from web.answers import is_htmx, notice
 from web.formats import epoch
 from web.forms import Filled, Meta
-from web.gate import ANYONE, LOGGED_IN, allow, visitor
+from web.gate import ANYONE, LOGGED_IN, allow, client_address, visitor
 
 blueprint = Blueprint("login", __name__)
 
@@ -52,7 +53,7 @@ def check_log_in() -> Any:
         return log_in_page(form), 422
     person = people.person_with_password(form.email.data, form.password.data)
     if person is None:
-        audit.note(by=ANONYMOUS, did="log_in_failed")
+        audit.note(by=replace(ANONYMOUS, address=client_address()), did="log_in_failed")
         form.email.errors = [_("E-mail or password is not right.")]
         return log_in_page(form), 422
     return enter(person, safe_path(form.next.data))
@@ -60,7 +61,7 @@ def check_log_in() -> Any:
 
 def enter(person: Person, next_path: str) -> Response:
     """Opens a session with a new key and a new CSRF seed, and leads to what waits: a kept form, the page asked for, or home."""
-    by = Actor(person.id, person.name)
+    by = Actor(person.id, person.name, address=client_address())
     key = sessions.open_session(person, by=by)
     session.clear()
     session["key"] = key

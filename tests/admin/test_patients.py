@@ -8,9 +8,9 @@ import pytest
 import sqlalchemy as sa
 
 from practice import patients
-from practice.db import COMMAND, db, new_key
+from practice.db import COMMAND, db, new_key, transaction
 from practice.patients import Account, account_of, merges_of
-from practice.people import AccountStatus
+from practice.people import AccountStatus, Person
 from practice.sessions import BoxFilter
 from tests.conftest import Cast, Player
 
@@ -198,6 +198,8 @@ def test_two_admins_at_once_the_second_sees_what_it_is_now(cast: Cast, htmx: boo
 
 
 def test_a_locked_patient_is_logged_off_and_cannot_be_written_to(cast: Cast) -> None:
+    with transaction(by=COMMAND, did="set_up_tests") as tx:
+        tx.session.execute(sa.update(Person).where(Person.id == cast.sophie.id).values(password_hash="a hash"))
     act(cast, cast.sophie, "lock")
     assert cast.sophie.get("/messages").status_code == 303
     assert "Locked" in cast.ada.get(f"{URL}/{cast.sophie.key}").text

@@ -2,6 +2,7 @@
 
 import json
 import random
+import threading
 import time
 from collections.abc import Callable
 from datetime import date
@@ -15,7 +16,6 @@ from practice.communicators import Audience
 from practice.db import COMMAND, WRITE, Audit, Base, db, new_key, now, transaction
 from practice.drafts import save_draft
 from practice.errors import Invalid, NotAllowed, NotVisible, Stale
-from practice.links import OneTimeLink, Purpose
 from practice.outbox import Notice, Occasion
 from practice.patients import NumberTaken, PatientMerge, Search, account_of, merges_of, patients_found, seen_together, what_moves
 from practice.people import AccountStatus, Patient, Person, Staff
@@ -211,7 +211,13 @@ def test_a_number_of_another_account_names_that_account(cast: Cast) -> None:
     assert refused.value.other.key == cast.sophie.key
 
 
+def has_a_password(patient: Player) -> None:
+    with transaction(by=COMMAND, did="set_up_tests") as tx:
+        tx.session.execute(sa.update(Person).where(Person.id == patient.id).values(password_hash="a hash"))
+
+
 def test_locking_ends_every_session_and_unlocking_opens_the_account(cast: Cast) -> None:
+    has_a_password(cast.sophie)
     patients.lock(cast.sophie.key, seen=seen(cast.sophie), by=cast.ada.actor)
     assert read(sa.select(sa.func.count()).where(LoginSession.person_id == cast.sophie.id, LoginSession.ended_at.is_(None))) == 0
     assert cast.sophie.get("/").status_code == 303
@@ -223,11 +229,8 @@ def test_locking_ends_every_session_and_unlocking_opens_the_account(cast: Cast) 
         patients.unlock(cast.sophie.key, seen=seen(cast.sophie), by=COMMAND)
 
 
-def test_an_invitation_that_was_never_used_makes_an_invited_account_again(cast: Cast) -> None:
+def test_an_account_without_a_password_is_an_invited_one_again(cast: Cast) -> None:
     patients.lock(cast.hugo.key, seen=seen(cast.hugo), by=COMMAND)
-    with transaction(by=COMMAND, did="set_up_tests") as tx:
-        link = OneTimeLink(person_id=cast.hugo.id, purpose=Purpose.INVITATION, token_hash="x", created_at=now(), ends_at=now())
-        tx.session.add(link)
     patients.unlock(cast.hugo.key, seen=seen(cast.hugo), by=COMMAND)
     assert account_of(db.session(), cast.hugo.key).status == AccountStatus.INVITED
 
@@ -392,7 +395,58 @@ def test_a_record_number_that_changed_since_stays(cast: Cast) -> None:
     patients.match(cast.hugo.key, "NEW", seen=seen(cast.hugo), by=COMMAND)
     undo(key)
     assert account_of(db.session(), cast.hugo.key).record_number == "NEW"
+    assert account_of(db.session(), cast.jihae.key).record_number == "00000114"  # nobody else has it
+
+
+def test_a_record_number_that_somebody_else_has_by_now_does_not_come_back(cast: Cast) -> None:
+    patients.unmatch(cast.hugo.key, seen=seen(cast.hugo), by=COMMAND)
+    key = merge(cast.hugo, cast.jihae)
+    patients.match(cast.hugo.key, "NEW", seen=seen(cast.hugo), by=COMMAND)
+    patients.match(cast.sophie.key, "00000114", seen=seen(cast.sophie), by=COMMAND)
+    undo(key)
     assert account_of(db.session(), cast.jihae.key).record_number is None
+
+
+def test_what_is_being_sent_when_the_account_is_merged_goes_along(cast: Cast, request: pytest.FixtureRequest) -> None:
+    if request.config.getoption("--database") != "postgresql":
+        pytest.skip("SQLite lets one writer in at a time")
+    sending, goes_on = threading.Event(), threading.Event()
+    check = conversations._check_limit
+
+    def slow(session: Any, patient: int) -> None:
+        check(session, patient)
+        sending.set()
+        goes_on.wait(5)
+
+    def send() -> None:
+        with cast.app.app_context():
+            sent.append(cast.send(cast.jihae))
+
+    def go() -> None:
+        with cast.app.app_context():
+            merge(cast.hugo, cast.jihae)
+
+    sent: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(conversations, "_check_limit", slow)
+        first = threading.Thread(target=send)
+        first.start()
+        assert sending.wait(5)
+        second = threading.Thread(target=go)
+        second.start()
+        second.join(0.3)
+        assert second.is_alive()
+        goes_on.set()
+        first.join()
+        second.join()
+    assert cast.thread(sent[0]).patient_id == cast.hugo.id
+
+
+def test_the_account_that_is_kept_must_be_active(cast: Cast) -> None:
+    patients.lock(cast.hugo.key, seen=seen(cast.hugo), by=COMMAND)
+    with pytest.raises(Invalid, match="must be active") as refused:
+        merge(cast.hugo, cast.jihae)
+    assert refused.value.field == "kept"
 
 
 def test_the_staff_link_follows_and_comes_back(cast: Cast) -> None:
