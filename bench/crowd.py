@@ -12,9 +12,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from practice.absences import Absence
-from practice.communicators import Communicator, Membership, title_key
+from practice.communicators import Communicator, Membership
 from practice.db import WRITE, Audit, db, new_key, now
-from practice.people import AccountStatus, Gender, Kind, Patient, Person, Staff, email_key, fold
+from practice.people import AccountStatus, Gender, Kind, Patient, Person, Staff, email_key, fold, title_key
 from practice.settings import RequestType, StaffTerm, TermKind
 from practice.threads import ReadLog, Thread
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from practice.absences import Absence
 from practice.db import Audit, Model, choice, now
-from practice.people import AccountStatus, Kind, Person, Staff, fold, full_name
+from practice.people import AccountStatus, Kind, Person, Staff, fold, full_name, title_key
 from practice.sessions import LoginSession
 from practice.settings import Facility, RequestType
 
@@ -415,10 +415,6 @@ def staff_with_keys(session: Session, keys: list[str]) -> list[InCharge]:
         for row in rows
     }
     return [found[key] for key in keys if key in found]
-
-
-def title_key(title: str) -> str:
-    return fold(title)
 
 
 @dataclass(frozen=True)

@@ -24,13 +24,12 @@ from practice.communicators import (
     is_routable,
     standing_for,
     supposing,
-    title_key,
 )
 from practice.conversations import clean, release_lost_claims
 from practice.db import Actor, Transaction, new_key, now, transaction
 from practice.drafts import delete_draft
 from practice.errors import Invalid, NotAllowed, NotVisible, Stale
-from practice.people import AccountStatus, Kind, Person, Staff, active_admins, must_be_admin
+from practice.people import AccountStatus, Kind, Person, Staff, active_admins, must_be_admin, title_key
 from practice.sessions import end_sessions_of
 from practice.settings import Facility, RequestType, the_practice
 from practice.threads import Delivery, Thread

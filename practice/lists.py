@@ -16,7 +16,7 @@ from practice.communicators import CommunicatorFacility
 from practice.conversations import clean
 from practice.db import Actor, Transaction, again_if_doubled, db, new_key, transaction
 from practice.errors import Invalid, NotAllowed, NotVisible, Stale
-from practice.people import Staff, fold, must_be_admin
+from practice.people import Staff, must_be_admin, title_key
 from practice.results import ResultRequest
 from practice.routing import hold_routing_still
 from practice.settings import Facility, ReferringPhysician, StaffTerm, TermKind
@@ -228,11 +228,11 @@ def delete_entry(which: ListName, key: str, *, seen: str, by: Actor) -> None:
 def have_terms(kind: TermKind, names: Iterable[str], *, by: Actor) -> None:
     """Adds the words that the list does not have yet."""
     which = next(which for which, of in KIND_OF.items() if of == kind)
-    known = {fold(name) for name in db.session.scalars(sa.select(StaffTerm.name).where(StaffTerm.kind == kind))}
+    known = {title_key(name) for name in db.session.scalars(sa.select(StaffTerm.name).where(StaffTerm.kind == kind))}
     for name in names:
-        if fold(name) not in known:
+        if title_key(name) not in known:
             add_entry(which, name=name, by=by)
-            known.add(fold(name))
+            known.add(title_key(name))
 
 
 def _alone(tx: Transaction) -> None:
@@ -252,7 +252,7 @@ def _must_be_free(session: Session, which: ListName, name: str, *, but: int = 0)
     """No other entry is called like this, whatever case and blanks."""
     model, where = _table(which)
     others = session.scalars(sa.select(model.name).where(model.id != but, *where))
-    if (fold(name) or name) in {fold(other) or other for other in others}:
+    if (title_key(name) or name) in {title_key(other) or other for other in others}:
         raise Invalid("name", "Another entry has this name.")
 
 

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from practice import amendments, appointments, audit, demo, outbox, results
 from practice.amendments import Amendment, AmendmentState
 from practice.appointments import AppointmentRequest, AppointmentState, Wish
-from practice.communicators import Audience, AudienceCommunicator, Communicator, CommunicatorFacility, eligible, title_key
+from practice.communicators import Audience, AudienceCommunicator, Communicator, CommunicatorFacility, eligible
 from practice.conversations import _digest as digest_of
 from practice.conversations import promised_by
 from practice.coverage import save_communicator, set_staff_status
@@ -42,6 +42,7 @@ from practice.people import (
     full_name,
     hash_password,
     phone_key,
+    title_key,
 )
 from practice.records import RecordValue, Section
 from practice.results import HandOver, Media, Order, ResultRequest, ResultState

@@ -125,6 +125,11 @@ def full_name(last: str, first: str) -> str:
     return ", ".join(part for part in (last, first) if part)
 
 
+def title_key(text: str) -> str:
+    """Two titles or words of a list with the same key look the same: folded, and without signs that do not show."""
+    return fold("".join(c for c in text if unicodedata.category(c) != "Cf"))
+
+
 def email_key(email: str) -> str:
     """Two addresses with the same key are the same account."""
     return unicodedata.normalize("NFKC", email).replace("\0", "").strip().casefold()
