@@ -26,11 +26,11 @@ from practice.communicators import (
     last_save,
     near_twins,
     staff_with_keys,
-    title_key,
 )
 from practice.coverage import COUNTED, HELP_MAX, TITLE_MAX, Impact, gaps_without, impact_of, threads_count
 from practice.db import db, new_key
 from practice.errors import Invalid, NotVisible, Stale
+from practice.people import title_key
 from practice.sessions import keep_filter
 from practice.settings import RequestType
 from web.answers import Answer, is_htmx, notice, page, to
