@@ -60,6 +60,7 @@ VERBS: dict[str, Any] = {
     "discard_import": _l("discarded a file to import"),
     "import_staff": _l("imported staff"),
     "import_patients": _l("imported patients"),
+    "import_account": _l("made an account by an import"),
     "active_staff": _l("enabled a member of staff"),
     "disabled_staff": _l("disabled a member of staff"),
     "locked_staff": _l("locked a member of staff"),
@@ -83,6 +84,7 @@ VERBS: dict[str, Any] = {
     # The audit, and what comes by itself
     "export_audit": _l("exported the audit"),
     "seal the audit": _l("sealed the audit"),
+    "log the audit's seal": _l("wrote the seal of the audit into the log"),
     "deliver what waited": _l("delivered what waited"),
     "forget ended sessions": _l("deleted sessions that ended"),
     "forget old imports": _l("deleted files that were not imported"),

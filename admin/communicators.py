@@ -166,18 +166,7 @@ def save(form: CommunicatorForm, found: Overview | None) -> Answer:
         form.confirmed.data = ",".join(doubts.codes)
         return shown(form, found, 422, doubts=doubts)
     try:
-        key = coverage.save_communicator(
-            found.key if found else None,
-            kind=RequestType(form.type.data),
-            title=form.title.data,
-            staff=form.staff.data,
-            is_in_use=bool(form.is_in_use.data),
-            help=form.help.data,
-            facilities=form.facilities.data,
-            version=form.seen_version,
-            form_key=form.key.data,
-            by=visitor().actor,
-        )
+        key = coverage.save_communicator(found.key if found else None, **values_in(form))
     except Invalid as error:
         form.put(error)
         return shown(form, found, 422)
@@ -237,11 +226,12 @@ class Doubts:
     gaps: tuple[str, ...] = ()  # types of request that nobody would receive, and NOBODY
     twins: tuple[Any, ...] = ()
     impact: Impact = Impact()
+    delivered: int = 0  # threads that wait unrouted and would be delivered
 
     @property
     def codes(self) -> list[str]:
         i = self.impact
-        numbers = f"impact:{i.gaining}:{i.gained}:{i.losing}:{i.lost}:{i.claims}"
+        numbers = f"impact:{i.gaining}:{i.losing}:{i.claims}"  # not of threads: new ones come all the time
         return [*self.gaps, *(f"twin:{twin.key}" for twin in self.twins), *([numbers] if self.lines else [])]
 
     @property
@@ -258,6 +248,8 @@ class Doubts:
             said.append(text)
         if i.claims:
             said.append(ngettext("%(num)s claim is released", "%(num)s claims are released", i.claims))
+        if self.delivered:
+            said.append(_("%(threads)s that nobody could receive would be delivered", threads=some(self.delivered)))
         return said
 
 
@@ -274,6 +266,7 @@ def doubts_of(form: CommunicatorForm, found: Overview | None) -> Doubts:
         gaps=tuple(gaps_of(form, found)),
         twins=tuple(near_twins(db.session(), form.title.data, kind, key=key) if is_new_title else ()),
         impact=impact_of(db.session(), key, staff=staff) if key else Impact(),
+        delivered=coverage.would_deliver(key, **values_in(form)),
     )
 
 
@@ -292,6 +285,21 @@ def gaps_of(form: CommunicatorForm, found: Overview | None) -> list[str]:
 
 def one(key: str) -> Overview | None:
     return communicator_with(db.session(), key) if is_key(key) else None
+
+
+def values_in(form: CommunicatorForm) -> dict[str, Any]:
+    """What the form says, as the verb takes it."""
+    return {
+        "kind": RequestType(form.type.data),
+        "title": form.title.data,
+        "staff": form.staff.data,
+        "is_in_use": bool(form.is_in_use.data),
+        "help": form.help.data,
+        "facilities": form.facilities.data,
+        "version": form.seen_version,
+        "form_key": form.key.data,
+        "by": visitor().actor,
+    }
 
 
 def values_of(found: Overview) -> dict[str, Any]:

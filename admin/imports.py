@@ -13,7 +13,7 @@ from wtforms import FileField
 from admin import blueprint
 from admin.select_user import is_key
 from practice import imports
-from practice.db import db
+from practice.db import db, new_key
 from practice.errors import Invalid, NotVisible, Stale
 from practice.imports import LINES_MAX, ImportKind, NotAsChecked, Seen
 from web.answers import Answer, notice, page, to
@@ -106,6 +106,7 @@ def brought(kind: ImportKind) -> Answer:
         key = imports.begin_import(kind, file_name=name, table=table, form_key=form.key.data, by=visitor().actor)
     except Invalid as error:
         form.put(error)
+        form.key.data = new_key()  # the file is chosen anew: whatever this form has brought, the next is another one
         return start(kind, form, 422)
     return to("admin.one_import", key=key)
 

@@ -74,7 +74,7 @@ def opened_thread(key: str) -> Answer:
         opening=found,
         thread=found.thread,
         head=head,
-        facts=facts_of(head.type, head.id),
+        facts=facts_of(found.thread),
         words=event_words(),
         state=state_words(head),
     )

@@ -14,6 +14,7 @@ from admin import blueprint
 from admin.select_user import is_key
 from practice import patients as accounts
 from practice import sessions
+from practice.accounts import invite_again
 from practice.db import db
 from practice.errors import Invalid, NotVisible, Stale
 from practice.patients import RECORD_NUMBER_MAX, Account, MergeSeen, NumberTaken, Search
@@ -194,6 +195,25 @@ def link_patient(key: str) -> Answer:
 @blueprint.post("/patients/<key>/staff-link/removal")
 def unlink_patient(key: str) -> Answer:
     return changing(key, lambda form, by: accounts.unlink_staff(key, seen=form.seen.data or "", by=by))
+
+
+@blueprint.post("/patients/<key>/invitations")
+def invite_patient(key: str) -> Answer:
+    """The account with the secret of a new invitation: this page alone ever has it."""
+    one(key)
+    try:
+        token = invite_again(key, by=visitor().actor)
+    except Stale:
+        account = one_now(key)
+        refusal = _("The account is not invited any more: there is no link to make.")
+        return shown(account, opened_account(account), 409, refusal=refusal)
+    account = one_now(key)
+    link = url_for("invitation.invitation", token=token, _external=True)
+    answer = make_response(shown(account, opened_account(account), link=link))
+    if is_htmx():
+        place: dict[str, Any] = list_place()
+        answer.headers["HX-Push-Url"] = url_for("admin.patient", key=key, **place)
+    return answer
 
 
 @blueprint.post("/patients/<key>/merges/<merge>/undo")

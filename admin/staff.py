@@ -171,7 +171,7 @@ def save_staff(key: str) -> Answer:
     if not form.validate_on_submit():
         return shown(form, account, 422)
     try:
-        accounts.save_staff(key, form.values, seen=form.seen.data or "", by=visitor().actor)
+        has_ended_link = accounts.save_staff(key, form.values, seen=form.seen.data or "", by=visitor().actor)
     except Invalid as error:
         form.put(error)
         return shown(form, one_now(key), 422)
@@ -179,7 +179,7 @@ def save_staff(key: str) -> Answer:
         account = one_now(key)
         form.seen.data = account.seen
         return shown(form, account, 409, changes=changes(form.values, account.values), is_stale=True)
-    return to("admin.staff_member", key=key, done="saved", **list_place())
+    return to("admin.staff_member", key=key, done="link-ended" if has_ended_link else "saved", **list_place())
 
 
 @blueprint.post("/staff/<key>/invitations")

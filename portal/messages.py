@@ -135,7 +135,7 @@ def _conversation(thread: Opened, form: Form, status: int = 200, *, is_newest: b
         "head": head,
         "thread": thread,
         "ways": {m.id: way_of(m, thread) for m in thread.messages if m.is_from_patient},
-        "facts": [] if thread.has_earlier else facts_of(head.type, head.id),
+        "facts": [] if thread.has_earlier else facts_of(thread),
         "recipients": ", ".join(titles_of(thread.events)) if head.unrouted_since is None else "",
         "is_newest": is_newest,
         "answer_by": head.due_at if head.due_at and head.due_at > now() else answer_by(head.type),

@@ -95,6 +95,8 @@ def text_faults(field: str, text: str, *, is_required: bool = False, most: int =
     text = " ".join(unicodedata.normalize("NFC", text).split())
     if any(c == "\0" or "\ud800" <= c <= "\udfff" for c in text):
         return "", [Fault(field, "strange")]
+    if field == "login" and any(unicodedata.category(c) == "Cf" for c in text):  # no two IDs may look alike
+        return text, [Fault(field, "strange")]
     text = text if is_visible(text) else ""
     if not text and is_required:
         return text, [Fault(field, "missing")]
@@ -345,8 +347,9 @@ def _taken(session: Session, values: StaffValues, *, but: int = 0) -> list[Fault
 
 
 @again_if_doubled
-def save_staff(key: str, values: StaffValues, *, seen: str, by: Actor) -> None:
-    """Changes an account. Another role ends every session of the person.
+def save_staff(key: str, values: StaffValues, *, seen: str, by: Actor) -> bool:
+    """Changes an account. Another role ends every session of the person; another role or address ends the invitation, which
+    was meant for another account or another reader. Answers whether one that still worked has ended.
 
     Raises NotVisible, Stale when it was changed since it was `seen`, Invalid, also for demoting the last active admin.
     """
@@ -371,6 +374,8 @@ def save_staff(key: str, values: StaffValues, *, seen: str, by: Actor) -> None:
             end_sessions_of(tx.session, person.id)
         tx.is_silent = before.values == values
         tx.note_change(asdict(before.values), asdict(values))
+        was, is_now = ((email_key(one.email), one.is_admin) for one in (before.values, values))
+        return was != is_now and end_links(tx.session, person.id, Purpose.INVITATION) > 0
 
 
 def disable(key: str, *, by: Actor) -> None:
@@ -423,13 +428,14 @@ def invited(token: str) -> Person:
     return person
 
 
-def accept_invitation(token: str, *, password: str) -> None:
-    """The invited person's first password: the account is active, and what waited for it is delivered. Logs nobody in.
+def accept_invitation(token: str, *, password: str, address: str | None = None) -> None:
+    """The invited person's first password, from a network `address`: the account is active, and what waited for it is
+    delivered. Logs nobody in.
 
     Raises LinkEnded, Invalid for a password that is too short or too long.
     """
     person = invited(token)
-    by = Actor(person.id, person.name)
+    by = Actor(person.id, person.name, address=address)
     check_password(password)
     hashed = hash_password(password)  # slow: not while anybody waits for a lock
     with transaction(by=by, did="accept_invitation", about=person.key) as tx:
@@ -439,8 +445,9 @@ def accept_invitation(token: str, *, password: str) -> None:
 
 
 def _first_password(tx: Transaction, token: str, hashed: str) -> None:
-    person = tx.session.get_one(Person, use_link(tx, token, Purpose.INVITATION), with_for_update=True)
-    if person.status != AccountStatus.INVITED:
+    invited_id = person_with_link(tx.session, token, Purpose.INVITATION)
+    person = tx.session.get_one(Person, invited_id, with_for_update=True)  # first, as whoever makes a new link does
+    if person.status != AccountStatus.INVITED or use_link(tx, token, Purpose.INVITATION) != person.id:
         raise LinkEnded
     person.password_hash, person.status = hashed, AccountStatus.ACTIVE
     tx.note_change({"status": AccountStatus.INVITED}, {"status": AccountStatus.ACTIVE})

@@ -32,7 +32,7 @@ from practice.communicators import (
     supposing,
 )
 from practice.coverage import Consequences, consequences_of
-from practice.db import Audit, now
+from practice.db import Audit, clock_at, now
 from practice.errors import NotVisible
 from practice.people import AccountStatus, Kind, Person, Staff, full_name
 from practice.sessions import LoginSession
@@ -380,15 +380,22 @@ def _receives(session: Session, staff: int) -> set[int]:
     return {communicator for communicator, _, is_present in session.execute(eligible(staff=staff)) if is_present}
 
 
-def left_by_absence(session: Session, staff: int) -> list[Routable]:
-    """The communicators that could not receive if this person were absent now without a deputy.
+def left_by_absence(session: Session, staff: int, *, starts_at: datetime, ends_at: datetime) -> list[Routable]:
+    """The communicators that could not receive, at some moment of these (naive UTC), if this person were absent then without
+    a deputy: asked at the beginning and whenever somebody else's absence begins, at most 20 times.
 
     Asked as if disabled: a supposed absence would still be covered by the deputy of the absence that is to be changed.
     """
-    before = all_routable(session)
-    with supposing(disabled=staff):
-        after = {one.id for one in all_routable(session)}
-    return [one for one in before if one.id not in after]
+    meanwhile = sa.select(Absence.starts_at).where(Absence.starts_at > starts_at, Absence.starts_at < ends_at)
+    others = session.scalars(meanwhile.where(Absence.staff_id != staff).order_by(Absence.starts_at).limit(20))
+    left: dict[int, Routable] = {}
+    for moment in (max(starts_at, now()), *others):
+        with clock_at(moment):
+            before = all_routable(session)
+            with supposing(disabled=staff):
+                after = {one.id for one in all_routable(session)}
+        left |= {one.id: one for one in before if one.id not in after}
+    return list(left.values())
 
 
 def left_by_replacement(session: Session, staff_key: str, *, with_key: str) -> list[str]:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from practice import routing
 from practice.calendar import business_hours_later, due_at, end_of_day, local_day
-from practice.communicators import AudienceCommunicator, Box, box_of, eligible
+from practice.communicators import AudienceCommunicator, Box, Communicator, box_of, eligible
 from practice.db import Actor, Transaction, again_if_doubled, changed, db, new_key, now, transaction
 from practice.drafts import delete_draft
 from practice.errors import Invalid, NotAllowed, NotVisible, SentBefore, Stale, TooMany
@@ -343,12 +343,24 @@ def hand_to(thread_key: str, *, communicator: str, version: int, by: Actor) -> N
             raise NotVisible
         if thread.version != version:
             raise Stale("it changed meanwhile")
+        had = _titles(tx.session, thread)
         routing.hand_to(tx, thread, communicator)
+        tx.note_change({"communicators": had}, {"communicators": _titles(tx.session, thread)})
         tx.patient = thread.patient_id
         tx.session.flush()
 
 
 # ---- Shared by the verbs -------------------------------------------------------------------------
+
+
+def _titles(session: Session, thread: Thread) -> list[str]:
+    return list(
+        session.scalars(
+            sa.select(Communicator.title)
+            .where(Communicator.id.in_(routing.communicators_of(session, thread.audience_id)))
+            .order_by(Communicator.title_key)
+        )
+    )
 
 
 def _box(session: Session, by: Actor) -> Box:

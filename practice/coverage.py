@@ -26,9 +26,9 @@ from practice.communicators import (
     supposing,
 )
 from practice.conversations import clean, release_lost_claims
-from practice.db import Actor, Transaction, new_key, now, transaction
+from practice.db import Actor, Transaction, db, new_key, now, transaction
 from practice.drafts import delete_draft
-from practice.errors import Invalid, NotAllowed, NotVisible, Stale
+from practice.errors import Invalid, NotAllowed, NotVisible, Refused, Stale
 from practice.people import AccountStatus, Kind, Person, Staff, active_admins, must_be_admin, title_key
 from practice.sessions import end_sessions_of
 from practice.settings import Facility, RequestType, the_practice
@@ -70,7 +70,7 @@ def save_communicator(
     with transaction(by=by, did="save_communicator" if key else "add_communicator", about=key or "") as tx:
         must_be_admin(tx)
         routing.hold_routing_still(tx.session, to_change_it=True)
-        communicator = _load(tx.session, key) if key else Communicator(key=form_key or new_key(), help="")
+        communicator = _load(tx.session, key) if key else Communicator(key=_row_key(form_key), help="")
         made = _made_by(tx.session, form_key) if form_key and not key else None
         if made:  # the same form again: saved once, and other words under its key are not taken for it
             if (made.type, made.title_key) == (kind, title_key(title)):
@@ -104,6 +104,11 @@ def save_communicator(
             delete_draft(tx.session, by.person, form_key)
         routing.wake(tx)
         return communicator.key
+
+
+def _row_key(form_key: str | None) -> str:
+    """A form's key becomes that of the row it makes; one that no form of ours has does not."""
+    return form_key if form_key and len(form_key) == 22 else new_key()
 
 
 def _made_by(session: Session, form_key: str) -> Communicator | None:
@@ -182,7 +187,8 @@ def delete_communicator(key: str, *, by: Actor) -> None:
         communicator = _load(tx.session, key)
         if has_threads(tx.session, communicator.id):
             raise HasThreads(communicator.title)
-        tx.details = {"title": communicator.title, "type": communicator.type}
+        staff = sorted(one.login for one in in_charge(tx.session, communicator))
+        tx.note_change(_values(communicator) | {"staff": staff}, {})
         routing.forget_audiences(tx.session, communicator.id)
         for table in (Membership, CommunicatorFacility):
             tx.session.execute(sa.delete(table).where(table.communicator_id == communicator.id))
@@ -316,7 +322,7 @@ def _claims_in(session: Session, person: int, audiences: set[int]) -> int:
 @dataclass(frozen=True)
 class Consequences:
     """What disabling a member of staff would do: communicators left without anybody present (titles), types that nobody
-    would receive, claims released, threads in the box of those communicators."""
+    would receive, claims released, threads in the box that nobody at all would see."""
 
     left_empty: list[str]
     types_without: list[RequestType]
@@ -330,25 +336,57 @@ def consequences_of(session: Session, staff_key: str) -> Consequences:
     person = session.scalar(sa.select(Person.id).join(Staff, Staff.id == Person.id).where(Person.key == staff_key))
     if person is None:
         raise NotVisible
-    before = all_routable(session)
+    routable, has = all_routable(session), _present_by_communicator(session)
     with supposing(disabled=person):
-        after = {one.id for one in all_routable(session)}
-    empty = [one for one in before if one.id not in after]
-    without = {one.type for one in empty} - {one.type for one in before if one.id in after}
+        still, keeps = {one.type for one in all_routable(session)}, _present_by_communicator(session)
+    without = {one.type for one in routable} - still
+    empty = sorted(one for one, is_there in has.items() if is_there and not keeps.get(one))
     held = Thread.claimed_by_id == person, Thread.claimed_until > now()
-    audiences = set(
-        session.scalars(
-            sa.select(AudienceCommunicator.audience_id).where(AudienceCommunicator.communicator_id.in_([c.id for c in empty]))
-        )
-    )
-    in_box = sa.select(sa.func.coalesce(sa.func.sum(Audience.in_box), 0)).where(Audience.id.in_(sorted(audiences)))
+    titles = sa.select(Communicator.title).where(Communicator.id.in_(empty)).order_by(Communicator.title_key)
+    blind = has.keys() - keeps.keys()  # nobody eligible at all is left: who is only away would still see
+    seen_by_others = sa.select(AudienceCommunicator.audience_id).where(AudienceCommunicator.communicator_id.in_(sorted(keeps)))
+    of_blind = sa.select(AudienceCommunicator.audience_id).where(AudienceCommunicator.communicator_id.in_(sorted(blind)))
+    unseen = sa.select(sa.func.coalesce(sa.func.sum(Audience.in_box), 0))
     return Consequences(
-        left_empty=[one.title for one in empty],
+        left_empty=list(session.scalars(titles)),
         types_without=[kind for kind in RequestType if kind in without],
         claims=session.scalar(sa.select(sa.func.count()).select_from(Thread).where(*held)) or 0,
-        open_threads=session.scalar(in_box) or 0,
+        open_threads=session.scalar(unseen.where(Audience.id.in_(of_blind), Audience.id.not_in(seen_by_others))) or 0,
         is_last_admin=active_admins(session) == [person],
     )
+
+
+def _present_by_communicator(session: Session) -> dict[int, bool]:
+    """For each communicator for which anybody is eligible, whether somebody is present."""
+    found: dict[int, bool] = {}
+    for communicator, _, is_present in session.execute(eligible()):
+        found[communicator] = found.get(communicator, False) or bool(is_present)
+    return found
+
+
+class _TakenBack(Exception):
+    """Ends a transaction that was only to show what it would do."""
+
+
+def would_deliver(key: str | None, **values: Any) -> int:
+    """How many threads that wait unrouted would be delivered by save_communicator(key, **values), counted up to 1,000.
+
+    It is done and taken back; only where something waits. A save that would be refused delivers nothing.
+    """
+    waiting = sa.select(Thread.id).where(Thread.unrouted_since.is_not(None)).limit(COUNTED + 1).subquery()
+    count = sa.select(sa.func.count()).select_from(waiting)
+    if not db.session.scalar(count):
+        return 0
+    try:
+        with transaction(by=values["by"], did="save_communicator") as tx:
+            before = tx.session.scalar(count) or 0
+            save_communicator(key, **values)
+            tx.session.flush()
+            raise _TakenBack(before - (tx.session.scalar(count) or 0))
+    except _TakenBack as done:
+        return int(done.args[0])
+    except Refused:
+        return 0
 
 
 # ---- The first run, and leaving ------------------------------------------------------------------
@@ -422,7 +460,8 @@ def replace_everywhere(staff_key: str, *, with_key: str, by: Actor) -> int:
         touched = list(tx.session.scalars(sa.select(Communicator).where(Communicator.id.in_(changed_ones))))
         for communicator in touched:
             flag_modified(communicator, "title")
-        tx.details |= {"with": people[with_key].name, "communicators": sorted(c.title for c in touched)}
+        tx.note_change({"staff": people[staff_key].name}, {"staff": people[with_key].name})
+        tx.details |= {"communicators": sorted(c.title for c in touched)}
         tx.session.flush()
         release_lost_claims(tx, {old, *standing_for(tx.session, [old])})
         routing.wake(tx)
@@ -446,7 +485,7 @@ def add_absence(staff_key: str, *, first_day: date, last_day: date, deputy: str 
             if made.staff_id != staff.id:
                 raise NotVisible
             return made.key
-        absence = Absence(key=form_key, staff_id=staff.id, version=1)
+        absence = Absence(key=_row_key(form_key), staff_id=staff.id)
         _set_absence(tx, absence, staff, first_day=first_day, last_day=last_day, deputy=deputy)
         tx.session.add(absence)
         if by.person is not None:
@@ -462,8 +501,12 @@ def change_absence(key: str, *, first_day: date, last_day: date, deputy: str | N
     with transaction(by=by, did="change_absence", about=key) as tx:
         routing.hold_routing_still(tx.session, to_change_it=True)
         absence, staff = _absence_with(tx, key, version)
-        was, had = _absence_values(tx.session, absence, staff), absence.deputy_id
+        was, had, began = _absence_values(tx.session, absence, staff), absence.deputy_id, absence.starts_at
         _set_absence(tx, absence, staff, first_day=first_day, last_day=last_day, deputy=deputy)
+        if began < now() and absence.deputy_id != had:  # who stood in until now stays known
+            absence.starts_at = now()
+            past = Absence(key=new_key(), staff_id=staff.id, deputy_id=had, starts_at=began, ends_at=absence.starts_at)
+            tx.session.add(past)
         tx.note_change(was, _absence_values(tx.session, absence, staff))
         tx.session.flush()
         release_lost_claims(tx, {had} if had else set())
@@ -535,13 +578,14 @@ def _refuse_overlap(tx: Transaction, absence: Absence, staff: Person, deputy: Pe
     meanwhile = Absence.starts_at < absence.ends_at, Absence.ends_at > absence.starts_at, Absence.ends_at > Absence.starts_at
     others = sa.select(Absence).where(*meanwhile, Absence.id != (absence.id or 0)).limit(1)
     if tx.session.scalar(others.where(Absence.staff_id == staff.id)):
-        raise Invalid("first_day", f"{staff.name} is absent already on some of these days.")
+        raise Invalid("first_day", "%(name)s is absent already on some of these days.", name=staff.name)
     if deputy and tx.session.scalar(others.where(Absence.staff_id == deputy.id)):
-        raise Invalid("deputy", f"{deputy.name} is absent on some of these days: choose another deputy.")
+        raise Invalid("deputy", "%(name)s is absent on some of these days: choose another deputy.", name=deputy.name)
     stands_in = tx.session.scalar(others.where(Absence.deputy_id == staff.id))
     if stands_in:
         whom = tx.session.get_one(Person, stands_in.staff_id)
-        raise Invalid("first_day", f"{staff.name} stands in for {whom.name} on some of these days: change that absence first.")
+        says = "%(name)s stands in for %(other)s on some of these days: change that absence first."
+        raise Invalid("first_day", says, name=staff.name, other=whom.name)
 
 
 def _absence_values(session: Session, absence: Absence, staff: Person) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """What a verb can refuse. Each carries the HTTP status that says the same, so that the web answers all of them in one place."""
 
+from typing import Any
+
 
 class Refused(Exception):
     """A verb said no; nothing was stored."""
@@ -20,13 +22,14 @@ class NotAllowed(Refused):
 
 
 class Invalid(Refused):
-    """A value cannot be taken. `field` names it, the text says what to do."""
+    """A value cannot be taken. `field` names it, the text says what to do: a sentence of the catalogue, with %(places)s for
+    the `values` of this case."""
 
     status = 422
 
-    def __init__(self, field: str, text: str) -> None:
-        super().__init__(text)
-        self.field = field
+    def __init__(self, field: str, text: str, **values: Any) -> None:
+        super().__init__(text % values if values else text)
+        self.field, self.text, self.values = field, text, values
 
 
 class Stale(Refused):

@@ -29,7 +29,19 @@ from practice.accounts import (
 from practice.db import Actor, Model, Transaction, again_if_doubled, changed, choice, db, new_key, now, transaction
 from practice.errors import Invalid, NotVisible, Stale
 from practice.patients import RECORD_NUMBER_MAX
-from practice.people import AccountStatus, Gender, Kind, Patient, Person, Staff, email_key, fold, must_be_admin, phone_key
+from practice.people import (
+    AccountStatus,
+    Gender,
+    Kind,
+    Patient,
+    Person,
+    Staff,
+    email_key,
+    fold,
+    full_name,
+    must_be_admin,
+    phone_key,
+)
 
 LINES_MAX = 20_000
 STEP = 500  # lines checked in one request; also the most values of one statement
@@ -46,8 +58,9 @@ class ImportKind(StrEnum):
 
 
 class Import(Model):
-    """A file on its way in. `lines` (JSON): of each line its number in the file and its texts, the head left out; `errors`
-    (JSON): how many faults the lines checked so far have, and the first of them as [line, field, code, more]."""
+    """A file on its way in. `lines` (JSON): of each line its number in the file and its texts, the head left out; once they
+    are taken, the fingerprint of all. `errors` (JSON): how many faults the lines checked so far have, and the first of them
+    as [line, field, code, more]."""
 
     __tablename__ = "import"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -109,14 +122,15 @@ def columns_in(kind: ImportKind, head: list[str]) -> list[str]:
     for text in head:
         field = known.get(_heading(text))
         if field is None:
-            names = ", ".join(COLUMNS[kind].values())
-            raise Invalid("file", f"The column “{text.strip()[:60]}” is not known. Columns are called: {names}.")
+            says = "The column “%(column)s” is not known. Columns are called: %(names)s."
+            raise Invalid("file", says, column=text.strip()[:60], names=", ".join(COLUMNS[kind].values()))
         if field in fields:
-            raise Invalid("file", f"The column “{COLUMNS[kind][field]}” is there twice.")
+            raise Invalid("file", "The column “%(column)s” is there twice.", column=COLUMNS[kind][field])
         fields.append(field)
     for field in REQUIRED[kind]:
         if field not in fields and not (field == "last_name" and "first_name" in fields):
-            raise Invalid("file", f"The column “{COLUMNS[kind][field]}” is missing. The first line names the columns.")
+            says = "The column “%(column)s” is missing. The first line names the columns."
+            raise Invalid("file", says, column=COLUMNS[kind][field])
     return fields
 
 
@@ -254,7 +268,8 @@ def _batches(rows: list[Any]) -> Iterator[list[Any]]:
 def begin_import(kind: ImportKind, *, file_name: str, table: list[tuple[int, list[str]]], form_key: str, by: Actor) -> str:
     """Keeps what was read from a file (lines with their numbers, the head first) to be checked. Answers its key.
 
-    Raises Invalid("file") for a head that cannot be understood, no lines or too many.
+    The same form again gives the same import. Raises Invalid("file") for a head that cannot be understood, no lines or too
+    many, and for another file in a form that has brought one.
     """
     if not table:
         raise Invalid("file", "The file is empty.")
@@ -262,7 +277,7 @@ def begin_import(kind: ImportKind, *, file_name: str, table: list[tuple[int, lis
     lines = [[number, *texts[: len(columns)]] for number, texts in table[1:] if any(text.strip() for text in texts)]
     for number, texts in table[1:]:
         if any(text.strip() for text in texts[len(columns) :]):
-            raise Invalid("file", f"Line {number} has more values than there are columns.")
+            raise Invalid("file", "Line %(line)s has more values than there are columns.", line=number)
     if not lines:
         raise Invalid("file", "There is nothing below the line with the names of the columns.")
     if len(lines) > LINES_MAX:
@@ -273,6 +288,10 @@ def begin_import(kind: ImportKind, *, file_name: str, table: list[tuple[int, lis
         if made is not None:  # the same form again
             if made.by_id != by.person:
                 raise NotVisible
+            before, file = _fingerprint_of(made), _fingerprint(columns, lines)
+            if (made.kind, made.file_name, before) != (kind, file_name[:NAME_MAX], file):
+                says = "This form has brought another file before, “%(name)s”. Choose this file again."
+                raise Invalid("file", says, name=made.file_name)
             tx.is_silent = True
             return form_key
         tx.details = {"kind": kind, "file": file_name[:NAME_MAX], "rows": len(lines)}
@@ -293,6 +312,16 @@ def begin_import(kind: ImportKind, *, file_name: str, table: list[tuple[int, lis
         )
         tx.session.flush()
         return form_key
+
+
+def _fingerprint(columns: list[str], lines: list[Any]) -> str:
+    """Stands for what a file says, its name aside."""
+    return hashlib.sha256(json.dumps([columns, lines]).encode()).hexdigest()
+
+
+def _fingerprint_of(brought: Import) -> str:
+    lines = json.loads(brought.lines)
+    return str(lines) if brought.done_at else _fingerprint(json.loads(brought.columns), lines)
 
 
 def check_more(key: str, *, by: Actor, most: int = STEP) -> bool:
@@ -370,14 +399,14 @@ def _take(key: str, *, by: Actor) -> int:
         if terms_of(tx.session) != terms or _faults_of(tx.session, kind, read, {}):
             raise NotAsChecked
         keys = _insert(tx, kind, [line.values for line in read])
-        found.done_at, found.lines = now(), "[]"
+        found.lines, found.done_at = json.dumps(_fingerprint_of(found)), now()
         digest = hashlib.sha256(",".join(keys).encode()).hexdigest()
         tx.details = {"file": found.file_name, "rows": found.total, "keys": digest}
         return found.total
 
 
 def _insert(tx: Transaction, kind: ImportKind, all_values: list[Any]) -> list[str]:
-    """The keys of the new accounts. Three statements for every 500."""
+    """The keys of the new accounts, each with an audit row of its own. Three statements for every 500."""
     at, keys = now(), list[str]()
     of_kind = Kind.STAFF if kind == ImportKind.STAFF else Kind.PATIENT
     for some in _batches(all_values):
@@ -391,7 +420,19 @@ def _insert(tx: Transaction, kind: ImportKind, all_values: list[Any]) -> list[st
         rows = [{"id": id_of[key], **columns_of(values)} for key, values in zip(these, some, strict=True)]
         tx.session.execute(sa.insert(table), rows)
         keys += these
+        for key, values in zip(these, some, strict=True):
+            _note_account(tx, key, values, patient=id_of[key] if of_kind == Kind.PATIENT else None)
     return keys
+
+
+def _note_account(tx: Transaction, key: str, values: Any, *, patient: int | None) -> None:
+    """Joins the import: the audit names who came in by it."""
+    with transaction(by=tx.by, did="import_account", about=key, patient=patient) as one:
+        name = full_name(values.last_name, values.first_name)
+        if isinstance(values, StaffValues):
+            one.note_change({}, {"login": values.login, "name": name, "is_admin": values.is_admin})
+        else:
+            one.note_change({}, {"name": name, "record_number": values.record_number or None})
 
 
 def _patient_columns(values: PatientValues) -> dict[str, Any]:

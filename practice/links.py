@@ -48,10 +48,10 @@ def make_link(tx: Transaction, person: int, purpose: Purpose) -> str:
     return token
 
 
-def end_links(session: Session, person: int, purpose: Purpose) -> None:
-    """Whatever was given out for this purpose works no more."""
+def end_links(session: Session, person: int, purpose: Purpose) -> int:
+    """Whatever was given out for this purpose works no more. Answers how many still worked."""
     of_them = OneTimeLink.person_id == person, OneTimeLink.purpose == purpose, OneTimeLink.used_at.is_(None)
-    session.execute(sa.update(OneTimeLink).where(*of_them, OneTimeLink.ends_at > now()).values(ends_at=now()))
+    return changed(session, sa.update(OneTimeLink).where(*of_them, OneTimeLink.ends_at > now()).values(ends_at=now()))
 
 
 def person_with_link(session: Session, token: str, purpose: Purpose) -> int:

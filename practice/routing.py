@@ -21,7 +21,7 @@ from practice.communicators import (
     is_routable,
     routable_of,
 )
-from practice.db import Model, Transaction, changed, new_key, now
+from practice.db import Model, Transaction, changed, now
 from practice.errors import Invalid, Stale
 from practice.outbox import Notice, NoticeState, Occasion, tell
 from practice.people import Staff, active_admins
@@ -68,7 +68,8 @@ def hand_to(tx: Transaction, thread: Thread, communicator_key: str) -> None:
     """
     if thread.unrouted_since is None:
         raise Stale("it was delivered meanwhile")
-    kind = Communicator.type == thread.type if thread.type == RequestType.AMENDMENT else sa.true()
+    is_amendment = Communicator.type == RequestType.AMENDMENT  # to and from no other type: its request goes nowhere else
+    kind = is_amendment if thread.type == RequestType.AMENDMENT else sa.not_(is_amendment)
     to = tx.session.scalar(sa.select(Communicator).where(Communicator.key == communicator_key, kind, is_routable()))
     if to is None:
         raise Invalid("communicator", "Choose a communicator that can receive it.")
@@ -112,6 +113,8 @@ def _hand_audience(tx: Transaction, audience: int, communicator: int, to: int) -
     lost = [*group, Thread.state == ThreadState.WAITING, Thread.unrouted_since.is_(None), sa.not_(_reaches_somebody(have))]
     waits = sa.update(Thread).where(*lost).values(unrouted_since=Thread.last_patient_message_at)
     session.execute(waits.execution_options(synchronize_session=False))
+    _tell_all(session, [*group, Thread.state == ThreadState.WAITING, Thread.unrouted_since.is_(None)], after, at)
+    tx.commit.has_notices = True
     moved = sa.update(Thread).where(*group).values(audience_id=after, version=Thread.version + 1)
     return changed(session, moved.execution_options(synchronize_session=False))
 
@@ -335,10 +338,11 @@ def _tell_all(
     audience: int | None,
     at: datetime,
 ) -> None:
-    """A notice for each pair of waiting thread and recipient, in one statement. Keys come from the ids: unique, never shown."""
+    """A notice for each pair of waiting thread and recipient, in one statement. Keys come from the ids of message and person,
+    who are told of it once."""
     who = _eligible_for(audience)
     people = sa.select(who.c.staff_id, Staff.own_patient_id).join(Staff, Staff.id == who.c.staff_id).distinct().subquery()
-    key = sa.literal(new_key()[:8]) + "-" + sa.cast(Thread.id, sa.String) + "-" + sa.cast(people.c.staff_id, sa.String)
+    key = sa.literal("w") + sa.cast(_last_message, sa.String) + "-" + sa.cast(people.c.staff_id, sa.String)
     rows = (
         sa.select(
             key,

@@ -431,13 +431,19 @@ def way_of(message: Any, opened: Opened) -> list[Step]:
     if is_waiting_for_someone and received is None and answer is None:
         arrived = Step("Delivered", None, "")
     else:
-        arrived = Step("Delivered", max(message.sent_at, reached.at) if reached else None, titles)
+        arrived = Step("Delivered", _arrived_at(message, reached, received) if reached else None, titles)
     return [
         Step("Sent", message.sent_at),
         arrived,
         Step("Received", received.at if received else None),
         Step("Answered", answer.sent_at if answer else None),
     ]
+
+
+def _arrived_at(message: Any, reached: Any, received: Any) -> datetime:
+    """When it was put in front of somebody; what was received before it was handed on had arrived when it was sent."""
+    is_handed_later = received is not None and reached.at > received.at
+    return message.sent_at if is_handed_later else max(message.sent_at, reached.at)
 
 
 def titles_of(events: list[Any]) -> list[str]:

@@ -127,7 +127,7 @@ def shown(found: Opened) -> dict[str, Any]:
         "thread": found,
         "head": head,
         "receivers_of": ", ".join(box.titles_of(head.audience_id)),
-        "facts": facts_of(head.type, head.id),
+        "facts": facts_of(found),
         "way": way_of(asked[-1], found) if asked else [],
         "received": received[-1] if received and not head.is_unread else None,
         "may": {"receive": threads.can_receive(head), "claim": threads.can_claim(head), "close": threads.can_close(head)},

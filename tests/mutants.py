@@ -533,7 +533,7 @@ MUTANTS: list[Mutant] = [
         ('sa.literal("")).where(*lost)', 'sa.literal(""))', OTHER_CLAIMS),
         ("free = sa.update(Thread).where(*lost)", "free = sa.update(Thread)", OTHER_CLAIMS),
         # hand_to
-        ("        must_be_admin(tx)\n        thread =", "        thread =", HAND),
+        ("        must_be_admin(tx)\n        routing.hold", "        routing.hold", HAND),
         ("sa.select(Thread).where(Thread.key == thread_key).with_for_update()", "sa.select(Thread).with_for_update()", HAND_TYPE),
         ("        if thread is None:\n            raise NotVisible\n        if thread.version", "        if thread.version",
          "test_what_is_not_yours_does_not_exist_for_any_verb"),

@@ -33,6 +33,8 @@ def test_looking_uses_nothing_up_and_the_password_opens_the_account(cast: Cast) 
     answer = cast.anonymous.post(f"/invitation/{token}", BOTH)
     assert answer.status_code == 303 and answer.location == "/login?done=password-set"
     assert status_of(key) == AccountStatus.ACTIVE
+    row = db.session.scalars(sa.select(Audit).where(Audit.did == "accept_invitation")).one()
+    assert (row.about, row.address) == (key, "127.0.0.1")
     page = cast.anonymous.get("/login?done=password-set")  # not logged in
     assert page.status_code == 200 and "Your password is saved" in page.text
     email = db.session.scalars(sa.select(Person.email).where(Person.key == key)).one()

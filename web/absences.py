@@ -5,7 +5,7 @@ An admin keeps everybody's, a member of staff their own: who may do what is aske
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import wtforms
@@ -16,8 +16,9 @@ from wtforms import HiddenField, StringField
 from wtforms.validators import ValidationError
 
 from practice import board, coverage
+from practice.absences import start_of_day
 from practice.board import AbsenceRow
-from practice.communicators import InCharge
+from practice.communicators import InCharge, Routable
 from practice.db import db
 from practice.errors import Invalid, NotVisible, Stale
 from practice.threads import PAGE
@@ -140,7 +141,7 @@ def keep(desk: Desk, form: Any, staff: InCharge | None, found: AbsenceRow | None
     if staff is None or not is_valid or form.errors:
         return shown(desk, form, found, 422)
     is_outdated = found is not None and found.version != form.seen_version
-    left = [] if deputy or is_outdated else board.left_by_absence(db.session(), staff.id)
+    left = [] if deputy or is_outdated else left_by(form, staff)
     if not {one.key for one in left} <= set((form.confirmed.data or "").split(",")):
         form.confirmed.data = ",".join(one.key for one in left)
         return shown(desk, form, found, 422, left=left, away=staff)
@@ -156,6 +157,16 @@ def keep(desk: Desk, form: Any, staff: InCharge | None, found: AbsenceRow | None
     except Stale:
         return overtaken(desk, form, found, deputy)
     return to(f"{desk.side}.absences", done="saved")
+
+
+def left_by(form: Any, staff: InCharge) -> list[Routable]:
+    """The communicators that nobody would receive for on some of these days; none for days that are refused anyway."""
+    first, last = form.first_day.data, form.last_day.data
+    if last < first:
+        return []
+    zone = present_practice().time_zone
+    days = {"starts_at": start_of_day(first, zone), "ends_at": start_of_day(last + timedelta(days=1), zone)}
+    return board.left_by_absence(db.session(), staff.id, **days)
 
 
 def overtaken(desk: Desk, form: Any, found: AbsenceRow | None, deputy: InCharge | None) -> Answer:

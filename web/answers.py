@@ -28,6 +28,7 @@ NOTICES = (
     "enabled",
     "imported",
     "discarded",
+    "link-ended",
 )
 """What a page may say after a redirect, by code: words never travel in addresses or cookies."""
 

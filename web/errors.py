@@ -16,7 +16,7 @@ from practice.errors import NotAllowed, Refused, SentBefore, TooMany
 from practice.people import Kind
 from practice.settings import MenuItem, SwitchedOff, is_on
 from web.answers import is_htmx
-from web.formats import present_practice, thread_title
+from web.formats import number, present_practice, thread_title
 from web.gate import NEVER_KEPT, UNSAFE, CrossSite, LogInFirst
 from web.login import log_in_page
 
@@ -163,11 +163,21 @@ def http_error(error: HTTPException) -> BaseResponse:
         return error.get_response()
     if error.code == 405 and request.method == "GET" and not g.get("visitor"):
         return log_in_first(LogInFirst())  # the page of a form that was sent, asked for anew after the session's end
-    response = shown(error.code if error.code in KNOWN else 400 if error.code < 500 else 500)
+    words = {"text": file_limit()} if error.code == 413 and file_limit() else {}
+    response = shown(error.code if error.code in KNOWN else 400 if error.code < 500 else 500, **words)
     for name, value in error.get_headers():
         if name in ("Allow", "Retry-After"):
             response.headers[name] = value
     return response
+
+
+def file_limit() -> str:
+    """What to do about a file that is too large for a view that takes files; of other forms nothing."""
+    most = getattr(current_app.view_functions.get(request.endpoint or ""), "upload_max", 0)
+    if not most or request.max_content_length != most:  # who may not send a file has the limit of other forms
+        return ""
+    size = number(most // 1024 // 1024)
+    return _("A file may have at most %(size)s MB. Go back and choose a smaller one, or split it. Nothing was sent.", size=size)
 
 
 def log_in_first(error: LogInFirst) -> BaseResponse:

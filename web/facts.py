@@ -7,6 +7,7 @@ from practice.amendments import AmendmentState, amendment_of
 from practice.appointments import AppointmentState, appointment_of
 from practice.results import HandOver, Media, ResultState, result_of
 from practice.settings import RequestType
+from practice.threads import Event, Opened
 from web.formats import clock, day
 
 WEEKDAYS = (_l("Monday"), _l("Tuesday"), _l("Wednesday"), _l("Thursday"), _l("Friday"), _l("Saturday"), _l("Sunday"))
@@ -34,10 +35,16 @@ STATES = {
 Facts = list[tuple[str, str]]
 
 
-def facts_of(kind: RequestType, thread: int) -> Facts:
-    """Names and values of a thread's request, empty values left out; one statement, none for Others."""
-    of_type = {RequestType.APPOINTMENT: _appointment, RequestType.RESULT: _result, RequestType.AMENDMENT: _amendment}.get(kind)
-    return [(name, value) for name, value in of_type(thread) if value] if of_type else []
+def facts_of(opened: Opened) -> Facts:
+    """Names and values of a thread's request, empty values left out; one statement, none for Others.
+
+    One that was handed on may have another type than it was sent as: the request goes along, whichever it is.
+    """
+    kind, thread = opened.head.type, opened.head.id
+    is_handed = any(event.did == Event.HANDED for event in opened.events)
+    of_types = {RequestType.APPOINTMENT: _appointment, RequestType.RESULT: _result, RequestType.AMENDMENT: _amendment}
+    asked = of_types.values() if is_handed else [of_types[kind]] if kind in of_types else []
+    return [(name, value) for of_type in asked for name, value in of_type(thread) if value]
 
 
 def _appointment(thread: int) -> Facts:

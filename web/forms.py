@@ -87,11 +87,11 @@ class Form(FlaskForm):
 
     def put(self, error: Invalid) -> None:
         """Shows what a verb refused beside its field, or above all where it has none."""
-        field = getattr(self, error.field, None)
+        field, says = getattr(self, error.field, None), gettext(error.text, **error.values)
         if isinstance(field, Field):
-            field.errors = [*field.errors, gettext(str(error))]
+            field.errors = [*field.errors, says]
         else:
-            self.form_errors.append(gettext(str(error)))
+            self.form_errors.append(says)
 
 
 def opened(form: type[Form], **defaults: Any) -> Form:

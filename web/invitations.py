@@ -11,7 +11,7 @@ from practice.errors import Invalid
 from practice.links import LinkEnded
 from web.answers import Answer, to
 from web.forms import Filled, Form
-from web.gate import ANYONE, guard
+from web.gate import ANYONE, client_address, guard
 
 blueprint = Blueprint("invitation", __name__, url_prefix="/invitation")
 guard(blueprint, ANYONE)
@@ -46,7 +46,7 @@ def accept(token: str) -> Answer:
             return shown(form, token, 422)
         if form.password.data != form.password_again.data:
             raise Invalid("password_again", "The two passwords differ.")
-        accounts.accept_invitation(token, password=form.password.data)
+        accounts.accept_invitation(token, password=form.password.data, address=client_address())
     except LinkEnded:
         return ended()
     except Invalid as error:

@@ -59,6 +59,8 @@ Table = list[tuple[int, list[str]]]  # of each line that is not empty: its numbe
 FILE_MAX = 10 * 1024 * 1024
 UNPACKED_MAX = 50 * 1024 * 1024
 COLUMNS_MAX = 50
+TEXT_MAX = 1000  # characters of a cell that is read
+TEXTS_MAX = 10 * 1024 * 1024  # of all cells: what they are together has no limit in an .xlsx, where cells may share a text
 ZIP, OLD_EXCEL = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 
 
@@ -76,9 +78,15 @@ def read_table(content: bytes, file_name: str, *, lines_max: int) -> Table:
         raise Invalid("file", "The file is not what its name says: save it again as .xlsx or as .csv.")
     read = _workbook(content, lines_max) if is_zip else _comma_separated(content)
     table: Table = []
+    size = 0
     for number, texts in read:
         if len(texts) > COLUMNS_MAX:
             raise Invalid("file", "The file has too many columns.")
+        if any(len(text) > TEXT_MAX for text in texts):
+            raise Invalid("file", "Line %(line)s of the file has a text of more than 1,000 characters: shorten it.", line=number)
+        size += sum(map(len, texts))
+        if size > TEXTS_MAX:
+            raise Invalid("file", "The file holds too much text: split it.")
         if not any(text.strip() for text in texts):
             continue
         if len(table) > lines_max:
@@ -102,7 +110,7 @@ def _comma_separated(content: bytes) -> Iterator[tuple[int, list[str]]]:
             yield before + 1, texts
             before = reader.line_num
     except csv.Error:
-        raise Invalid("file", f"Line {reader.line_num} of the file cannot be read.") from None
+        raise Invalid("file", "Line %(line)s of the file cannot be read.", line=reader.line_num) from None
 
 
 def _workbook(content: bytes, lines_max: int) -> Iterator[tuple[int, list[str]]]:
@@ -134,7 +142,7 @@ def _texts(number: int, row: Iterable[Any]) -> list[str]:
     texts = []
     for cell in row:
         if cell.data_type == "f":
-            raise Invalid("file", f"Line {number} of the file holds a formula: put its value there instead.")
+            raise Invalid("file", "Line %(line)s of the file holds a formula: put its value there instead.", line=number)
         texts.append(_text(cell.value))
     while texts and not texts[-1].strip():
         texts.pop()

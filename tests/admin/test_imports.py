@@ -2,18 +2,22 @@
 
 import io
 import re
+import tracemalloc
 import zipfile
+from gettext import NullTranslations
 from typing import Any
 
+import flask_babel
 import pytest
 import sqlalchemy as sa
 from openpyxl import Workbook, load_workbook
 
 from practice.db import db, new_key
+from practice.errors import Invalid
 from practice.imports import Import
 from practice.people import Staff
 from tests.conftest import Cast, Player
-from tests.examples.admin_staff import STAFF_CSV, begin
+from tests.examples.admin_staff import PATIENTS_CSV, STAFF_CSV, begin
 from web.spreadsheets import read_table
 
 URL = "/admin/staff/import"
@@ -33,12 +37,12 @@ def bring(player: Player, content: bytes, name: str, *, url: str = URL, **more: 
     return player.post(url, {"key": new_key(), "file": (io.BytesIO(content), name)} | more)
 
 
-def bring_much(player: Player, size: int) -> int:
-    """The status of the answer to a file of this size; its body is built here, because the test client leaves a file open."""
+def bring_much(player: Player, size: int) -> Any:
+    """The answer to a file of this size; its body is built here, because the test client leaves a file open."""
     head = 'Content-Disposition: form-data; name="%s"%s\r\n\r\n'
     parts = [head % ("csrf_token", "") + player.token(), head % ("file", '; filename="a.csv"') + STAFF_CSV + "\n" * size]
     body = "".join(f"--x\r\n{part}\r\n" for part in parts) + "--x--\r\n"
-    return player.open("POST", URL, data=body.encode(), content_type="multipart/form-data; boundary=x").status_code
+    return player.open("POST", URL, data=body.encode(), content_type="multipart/form-data; boundary=x")
 
 
 def bomb() -> bytes:
@@ -109,10 +113,88 @@ def test_a_file_that_cannot_be_taken_is_refused_with_words(cast: Cast, content: 
 
 def test_no_file_is_said_and_too_large_a_one_is_413(cast: Cast) -> None:
     assert "Choose a file." in cast.ada.post(URL, {"key": new_key()}).text
-    assert bring_much(cast.ada, 11 * 1024 * 1024) == 413
-    assert bring_much(cast.ada, 3 * 1024 * 1024) == 303
-    assert bring_much(cast.sam, 3 * 1024 * 1024) == 413
+    assert bring_much(cast.ada, 3 * 1024 * 1024).status_code == 303
     assert cast.ada.post("/admin/staff", {"login": "x" * 2 * 1024 * 1024}).status_code == 413
+
+
+def test_what_is_too_large_is_told_its_limit_and_how_to_go_on(cast: Cast) -> None:
+    page = bring_much(cast.ada, 11 * 1024 * 1024)
+    assert page.status_code == 413 and "at most 10 MB" in page.text and "split it" in page.text
+    for other in (bring_much(cast.sam, 3 * 1024 * 1024), cast.ada.post("/admin/staff", {"login": "x" * 2 * 1024 * 1024})):
+        assert other.status_code == 413 and "MB" not in other.text and "Make it shorter" in other.text
+
+
+def shared_texts(text: str, lines: int, columns: int) -> bytes:
+    """An .xlsx that holds a text once and shows it in every cell but those of the first line."""
+    book = Workbook()
+    for row in ([*HEAD[:columns]], [text] * columns):
+        book.active.append(row)
+    content = io.BytesIO()
+    book.save(content)
+    found = io.BytesIO()
+    with zipfile.ZipFile(content) as packed, zipfile.ZipFile(found, "w", zipfile.ZIP_DEFLATED) as more:
+        for name in packed.namelist():
+            part = packed.read(name)
+            if name == "xl/worksheets/sheet1.xml":
+                row = re.findall(rb'<row r="2".*?</row>', part, re.S)[0]
+                bare = re.sub(rb' (r|spans)="[^"]*"', b"", row)
+                part = part.replace(row, row + bare * (lines - 1))
+            more.writestr(name, part)
+    return found.getvalue()
+
+
+@pytest.mark.parametrize(("content", "name", "says"), [
+    (shared_texts("x" * 30_000, 600, 3), "a.xlsx", "Line 2 of the file has a text of more than 1,000 characters"),
+    (xlsx(HEAD, ["a", "b", "c"], ["a", " " * 1001 + "b", "c"]), "a.xlsx", "Line 3 of the file has a text of more than 1,000"),
+    (f"ID,Last name,E-mail\na,b,c\na,{'b' * 1001},c\n".encode(), "a.csv", "Line 3 of the file has a text of more than 1,000"),
+    (shared_texts("x" * 1000, 4000, 3), "a.xlsx", "The file holds too much text: split it."),
+], ids=["shared", "long", "csv", "sum"])  # fmt: skip
+def test_texts_that_many_cells_share_do_not_fill_the_memory(content: bytes, name: str, says: str) -> None:
+    assert len(content) < 50_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(Invalid, match=says):
+            read_table(content, name, lines_max=20_000)
+        assert tracemalloc.get_traced_memory()[1] < 20 * 1024 * 1024
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_longest_texts_are_read() -> None:
+    assert read_table(xlsx(["x" * 1000]), "a.xlsx", lines_max=1) == [(1, ["x" * 1000])]
+
+
+@pytest.mark.parametrize("kind", ["staff", "patients"])
+def test_another_file_in_the_same_form_is_refused_and_the_first_stays(cast: Cast, kind: str) -> None:
+    first = bring(cast.ada, STAFF_CSV.encode(), "a.csv", key="k" * 22)
+    assert bring(cast.ada, STAFF_CSV.encode(), "a.csv", key="k" * 22).location == first.location
+    other = STAFF_CSV.replace("PETER", "ROSA").encode() if kind == "staff" else PATIENTS_CSV.encode()
+    url = f"/admin/{kind}/import"
+    page = bring(cast.ada, other, "b.csv", key="k" * 22, url=url)
+    assert page.status_code == 422 and "another file before, “a.csv”" in page.text
+    assert "PETER" in cast.ada.post(f"{first.location}/checks", htmx=True).text
+    key = re.findall(r'name="key" value="([\w-]{22})"', page.text)[0]  # the refused form is a new one
+    second = bring(cast.ada, other, "b.csv", key=key, url=url)
+    assert second.status_code == 303 and second.location != first.location
+
+
+def test_what_a_file_is_refused_for_is_said_in_the_language_of_the_page(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sentences = {
+        "Line %(line)s of the file holds a formula: put its value there instead.": "LIGNE %(line)s: FORMULE",
+        "The column “%(column)s” is missing. The first line names the columns.": "IL MANQUE %(column)s",
+    }
+
+    class French(NullTranslations):
+        def gettext(self, message: str) -> str:
+            return sentences.get(message, message)
+
+        ugettext = gettext
+
+    monkeypatch.setattr(flask_babel.Domain, "get_translations", lambda self: French())
+    assert "LIGNE 2: FORMULE" in bring(cast.ada, xlsx(HEAD, ["=1+1", "a", "b@c.example"]), "a.xlsx").text
+    assert "IL MANQUE E-mail" in bring(cast.ada, b"ID,Last name\na,b\n", "a.csv").text
 
 
 def test_values_are_read_as_they_were_typed() -> None:

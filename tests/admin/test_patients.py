@@ -305,3 +305,33 @@ def test_an_account_that_changed_meanwhile_is_409_with_what_it_is_now(cast: Cast
     answer = merge(cast, cast.sophie, cast.jihae, seen="old")
     assert answer.status_code == 409 and "Somebody was faster" in answer.text
     assert account(cast.jihae).status == AccountStatus.ACTIVE
+
+
+# ---- The first password of an imported patient ---------------------------------------------------
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_an_invited_patient_gets_a_link_that_is_shown_once(cast: Cast, htmx: bool) -> None:
+    key = invited(cast)
+    assert "Make a new link" in cast.ada.get(f"{URL}/{key}").text
+    page = cast.ada.post(f"{URL}/{key}/invitations", htmx=htmx)
+    token = re.findall(r"https://localhost/invitation/([\w-]{43})", page.text)
+    assert page.status_code == 200 and len(token) == 1 and "KWON, MINA" in page.text
+    assert not htmx or page.headers["HX-Push-Url"] == f"{URL}/{key}"
+    later = cast.ada.get(f"{URL}/{key}").text
+    assert "/invitation/" not in later and "Make a new link" in later
+    words = "four words nobody guesses"
+    answer = cast.anonymous.post(f"/invitation/{token[0]}", {"password": words, "password_again": words})
+    assert answer.status_code == 303
+    page = cast.ada.get(f"{URL}/{key}").text
+    assert "Active" in page and "Make a new link" not in page
+    page = cast.ada.post(f"{URL}/{key}/invitations", htmx=htmx)
+    assert page.status_code == 409 and "not invited any more" in page.text and "/invitation/" not in page.text
+
+
+def test_only_an_admin_invites_a_patient_and_only_one_who_is_there(cast: Cast) -> None:
+    address = f"{URL}/{invited(cast)}/invitations"
+    assert [player.post(address).status_code for player in (cast.sam, cast.sophie)] == [403, 403]
+    assert cast.ada.get(address).status_code == 405
+    for key in ("x" * 22, cast.sam.key, "9" * 30, "%00"):
+        assert cast.ada.post(f"{URL}/{key}/invitations").status_code == 404

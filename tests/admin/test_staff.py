@@ -134,6 +134,7 @@ def test_a_new_account_shows_its_link_once(cast: Cast, htmx: bool) -> None:
         ({"last_name": "", "first_name": ""}, "Write a last name, a first name or both."),
         ({"login": "x" * 61}, "Use at most 60 characters."),
         ({"login": "a\0b"}, "cannot be shown"),
+        ({"login": "a\u202eb"}, "cannot be shown"),
         ({"level": "<b>Wizard</b>"}, "Choose an entry of the list."),
     ],
 )
@@ -152,6 +153,18 @@ def test_a_change_is_saved_and_a_second_one_over_it_shows_both(cast: Cast) -> No
     assert page.status_code == 409 and "DANNY" in page.text and "DANIEL" in page.text and "Somebody was faster" in page.text
     seen = re.findall(r'name="seen" value="([^"]+)"', page.text)[0]
     assert cast.ada.post(f"{URL}/{cast.dan.key}", old | {"seen": seen}).status_code == 303
+
+
+def test_a_link_that_a_change_ends_is_told(cast: Cast) -> None:
+    page = cast.ada.post(URL, new(key="k" * 22)).text
+    token = re.findall(r"/invitation/([\w-]{43})", page)[0]
+    peter = Player(cast.app, 0, "k" * 22)
+    answer = cast.ada.post(f"{URL}/{peter.key}", form(peter, email="right@test.example"))
+    page = cast.ada.get(answer.location).text
+    assert "Saved." in page and "does not work any more. Make a new link." in page and "a link works until" not in page
+    assert cast.anonymous.get(f"/invitation/{token}").status_code == 400
+    assert "done=saved" in cast.ada.post(f"{URL}/{peter.key}", form(peter, email="wrong@test.example")).location
+    assert "Make a new link." not in cast.ada.get(f"{URL}/{cast.dan.key}?done=link-ended").text
 
 
 def test_the_last_active_admin_is_not_demoted(cast: Cast) -> None:

@@ -1,9 +1,10 @@
 """Example data for the authorization walk: the patients' accounts. `others` are those who must not find the object."""
 
+from datetime import date
 from typing import Any
 
-from practice import patients
-from practice.db import COMMAND, db, new_key
+from practice import patients, people
+from practice.db import COMMAND, db, new_key, transaction
 from practice.patients import account_of, merges_of, seen_together
 
 
@@ -26,6 +27,27 @@ def _locked(cast: Any) -> dict[str, Any]:
 def _linked(cast: Any) -> dict[str, Any]:
     patients.link_staff(cast.hugo.key, "dan", seen=account_of(db.session(), cast.hugo.key).seen, by=COMMAND)
     return _account(cast)
+
+
+def invited(cast: Any) -> str:
+    """The key of a patient as an import makes them: invited, without a password or a link."""
+    made = people.add_patient(
+        last="KWON",
+        first="MINA",
+        email=f"{new_key()}@test.example",
+        dob=date(1990, 2, 3),
+        gender=people.Gender.UNKNOWN,
+        phone="",
+        by=COMMAND,
+    )
+    with transaction(by=COMMAND, did="set_up_tests") as tx:
+        person = tx.session.get_one(people.Person, made)
+        person.status = people.AccountStatus.INVITED
+    return person.key
+
+
+def _invited(cast: Any) -> dict[str, Any]:
+    return _account(cast) | {"own": {"key": invited(cast)}}
 
 
 def _pair(cast: Any) -> dict[str, Any]:
@@ -61,6 +83,7 @@ EXAMPLES: dict[str, Any] = {
     "admin.unmatch_patient": _account,
     "admin.lock_patient": _account,
     "admin.unlock_patient": _locked,
+    "admin.invite_patient": _invited,
     "admin.link_patient": lambda cast: _account(cast, login="dan"),
     "admin.unlink_patient": _linked,
     "admin.patient_merge": _account,

@@ -359,6 +359,8 @@ class Rules:
                 self._give(talk, talk.desks - {name} | {to})
                 if talk.state == WAITING and not self.receives(talk, talk.desks):
                     talk.is_unrouted = True
+                elif talk.state == WAITING and not talk.is_unrouted:
+                    self._tell(talk, "waiting", self.recipients(talk, talk.desks))
         self.desks[name].is_in_use = False
 
     def hand_to(self, by: str, number: int, to: str) -> None:
@@ -367,7 +369,8 @@ class Rules:
         talk = self.talks[number]
         if not talk.is_unrouted:
             raise No("Stale")
-        if to not in self.routable(AMENDMENT if talk.kind == AMENDMENT else "") or not self.receives(talk, {to}):
+        is_other_kind = (self.desks[to].kind == AMENDMENT) != (talk.kind == AMENDMENT)
+        if is_other_kind or not self.is_routable(to) or not self.receives(talk, {to}):
             raise No("Invalid", "communicator")
         self._give(talk, {to})
         talk.kind, talk.is_unrouted, talk.holder = self.desks[to].kind, False, ""

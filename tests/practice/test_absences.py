@@ -28,7 +28,7 @@ from practice.outbox import Notice, Occasion
 from practice.people import AccountStatus
 from practice.routing import named_for, routable_of
 from practice.settings import RequestType
-from practice.threads import Delivery, Event, History, Thread
+from practice.threads import Delivery, Event, History, Thread, opened_by_patient, way_of
 from tests.conftest import Cast, Player
 
 DAYS = timedelta(days=1)
@@ -761,3 +761,104 @@ def test_a_claim_past_its_time_is_not_released(cast: Cast) -> None:
     conversations.claim(key, version=cast.thread(key).version, by=cast.nina.actor)
     with clock_at(now() + 9 * DAYS), pytest.raises(Stale):
         conversations.release(key, version=cast.thread(key).version, by=cast.nina.actor)
+
+
+# ---- What a save would deliver, and what stays known ---------------------------------------------------------
+
+
+def test_what_a_save_would_deliver_is_counted_and_taken_back(cast: Cast) -> None:
+    disable(cast.max)
+    keys = [cast.send(cast.sophie, "Result") for _ in range(3)]
+    values = {"kind": RequestType.RESULT, "title": "Second media desk", "staff": [cast.dan.key], "is_in_use": True}
+    db.session.close()
+    assert coverage.would_deliver(None, **values, by=cast.ada.actor) == 3
+    assert coverage.would_deliver(None, **values | {"staff": []}, by=cast.ada.actor) == 0
+    assert coverage.would_deliver(None, **values | {"title": ""}, by=cast.ada.actor) == 0
+    assert coverage.would_deliver(None, **values, by=cast.sam.actor) == 0
+    assert all(is_unrouted(cast, key) for key in keys)
+    db.session.close()
+    assert "Second media desk" not in [one.title for one in all_routable(db.session)]
+    assert not db.session.scalar(sa.select(Audit.id).where(Audit.did == "save_communicator", Audit.actor_id == cast.ada.id))
+
+
+def test_consequences_count_what_nobody_at_all_would_see(cast: Cast) -> None:
+    cast.communicate(RequestType.APPOINTMENT, "Second desk", cast.dan)
+    cast.send(cast.sophie, "Appointment")
+    db.session.close()
+    found = coverage.consequences_of(db.session(), cast.dan.key)
+    assert (found.left_empty, found.open_threads) == (["Second desk"], 0)  # those of the Scheduler still see it
+    cast.send(cast.sophie, "Result")
+    cast.change("Media Manager", is_in_use=False)
+    db.session.close()
+    found = coverage.consequences_of(db.session(), cast.max.key)
+    assert (found.left_empty, found.types_without, found.open_threads) == (["Media Manager"], [], 1)
+
+
+def test_who_stood_in_before_the_deputy_changed_stays_known(cast: Cast) -> None:
+    key = away(cast.max, cast.dan, last=9)
+    with clock_at(noon(3)):
+        days = {"first_day": today() - 3 * DAYS, "last_day": today() + 6 * DAYS}
+        coverage.change_absence(key, **days, deputy=cast.sam.key, version=version_of(key), by=COMMAND)
+    db.session.close()
+    rows = db.session.execute(sa.select(Absence.deputy_id, Absence.starts_at, Absence.ends_at).order_by(Absence.starts_at)).all()
+    assert [row.deputy_id for row in rows] == [cast.dan.id, cast.sam.id] and rows[0].ends_at == rows[1].starts_at == noon(3)
+
+
+def test_an_absence_warns_of_the_days_it_lasts_not_of_today(cast: Cast) -> None:
+    away(cast.fay, first=7, last=9)
+    data = {"key": new_key(), "first_day": (today() + 6 * DAYS).isoformat(), "last_day": (today() + 8 * DAYS).isoformat()}
+    answer = cast.sam.post("/staff/absences", data | {"deputy": ""})
+    assert answer.status_code == 422 and "Scheduler" in answer.text
+    data = {"key": new_key(), "first_day": today().isoformat(), "last_day": (today() + 6 * DAYS).isoformat(), "deputy": ""}
+    assert cast.sam.post("/staff/absences", data).status_code == 303
+
+
+# ---- Handed to another type --------------------------------------------------------------------------------
+
+
+def test_a_request_goes_along_to_another_type(cast: Cast) -> None:
+    for who in (cast.sam, cast.fay):
+        disable(who)
+    key = cast.send(cast.sophie, "Appointment", body="My left knee")
+    conversations.hand_to(key, communicator=cast.communicator("IT Manager"), version=cast.thread(key).version, by=cast.ada.actor)
+    for page in (cast.ivan.get(f"/staff/messages/{key}"), cast.sophie.get(f"/messages/{key}")):
+        assert page.status_code == 200 and "Reason for visit" in page.text and "My left knee" in page.text
+    db.session.close()
+    row = db.session.scalars(sa.select(Audit).where(Audit.did == "hand_to")).one()
+    assert '"after": {"communicators": ["IT Manager"]}' in row.details
+
+
+def test_nothing_becomes_an_amendment_by_being_handed_on(cast: Cast) -> None:
+    for who in (cast.nina, cast.fay, cast.ivan):
+        disable(who)
+    key = cast.send(cast.sophie, "Others", to="")
+    assert "Patient Info Manager" not in cast.ada.get("/admin/unrouted").text
+    with pytest.raises(Invalid):
+        conversations.hand_to(
+            key, communicator=cast.communicator("Patient Info Manager"), version=cast.thread(key).version, by=cast.ada.actor
+        )
+
+
+def test_what_was_received_before_it_was_handed_on_arrived_before_it_was_received(cast: Cast) -> None:
+    cast.communicate(RequestType.APPOINTMENT, "Second desk", cast.dan, is_in_use=False)
+    with clock_at(now() - DAYS):
+        key = cast.send(cast.sophie, "Appointment")
+    with clock_at(now() - DAYS / 2):
+        conversations.receive(key, version=cast.thread(key).version, by=cast.sam.actor)
+    cast.change("Second desk", is_in_use=True)
+    coverage.hand_open_threads(cast.communicator("Scheduler"), to=cast.communicator("Second desk"), by=COMMAND)
+    db.session.close()
+    opened = opened_by_patient(key, cast.sophie.id)
+    steps = way_of(opened.messages[0], opened)
+    assert [step.at for step in steps[:3] if step.at] == sorted(step.at for step in steps[:3] if step.at)
+    assert steps[1].note == "Second desk" and cast.dan.id in told(key)
+
+
+def test_keys_of_notices_have_room_for_large_numbers(cast: Cast) -> None:
+    disable(cast.max)
+    key = cast.send(cast.sophie, "Result")
+    cast.change("Media Manager", staff=[cast.dan])
+    db.session.close()
+    newest = db.session.scalars(sa.select(Notice.key).order_by(Notice.id.desc()).limit(1)).one()
+    numbers = newest.removeprefix("w").split("-")
+    assert told(key) == {cast.dan.id} and numbers[1] == str(cast.dan.id) and len("w-") + 2 * len(str(2**31)) <= 22

@@ -21,6 +21,7 @@ from practice.people import AccountStatus, Person, token_hash
 from practice.sessions import LoginSession
 from practice.settings import TermKind
 from tests.conftest import Cast, Player
+from tests.examples.admin_patients import invited as invited_patient
 
 PASSWORD = "four words nobody guesses"
 PETER = StaffValues(login="peter", last_name="STAFF", first_name="PETER", email="peter@test.example")
@@ -98,6 +99,8 @@ def test_the_same_form_makes_one_account(cast: Cast) -> None:
         ({"login": " "}, "login"),
         ({"login": "x" * 61}, "login"),
         ({"login": "a\0b"}, "login"),
+        ({"login": "sam\u200b"}, "login"),
+        ({"login": "a\u202eb"}, "login"),
         ({"email": "SAM@test.example"}, "email"),
         ({"email": "sophie@test.example"}, "email"),
         ({"email": "no address"}, "email"),
@@ -154,6 +157,22 @@ def test_the_last_active_admin_is_neither_demoted_nor_disabled(cast: Cast) -> No
     accounts.add_staff_account(replace(PETER, is_admin=True), form_key=new_key(), by=cast.ada.actor)
     with pytest.raises(Invalid):  # who is only invited is no active admin
         save(cast.ada, cast.ada, is_admin=False)
+
+
+@pytest.mark.parametrize("changed", [{"email": "other@test.example"}, {"is_admin": True}])
+def test_an_invitation_does_not_outlive_its_address_or_its_role(cast: Cast, changed: dict[str, Any]) -> None:
+    key, token = accounts.add_staff_account(PETER, form_key=new_key(), by=cast.ada.actor)
+    account = staff_account(db.session(), key)
+    same = replace(account.values, first_name="PIT", email="Peter@test.example")
+    assert not accounts.save_staff(key, same, seen=account.seen, by=cast.ada.actor)
+    assert accounts.invited(token).key == key
+    db.session.close()
+    account = staff_account(db.session(), key)
+    assert accounts.save_staff(key, replace(account.values, **changed), seen=account.seen, by=cast.ada.actor)
+    with pytest.raises(LinkEnded):
+        accounts.accept_invitation(token, password=PASSWORD)
+    new = accounts.invite_again(key, by=cast.ada.actor)
+    assert accounts.invited(new).key == key
 
 
 def test_of_two_admins_who_demote_each_other_one_stays(cast: Cast) -> None:
@@ -276,6 +295,17 @@ def test_old_links_are_forgotten(cast: Cast) -> None:
     for days, kept in ((10, 1), (34, 0)):
         with clock_at(now() + timedelta(days=days)), transaction(by=COMMAND, did="set_up_tests") as tx:
             assert links.forget_ended(tx.session) == 1 - kept
+
+
+def test_who_never_had_a_link_gets_one(cast: Cast) -> None:
+    for key in (invited_patient(cast), accounts.add_staff_account(PETER, form_key=new_key(), by=cast.ada.actor)[0]):
+        with transaction(by=COMMAND, did="set_up_tests") as tx:
+            tx.session.execute(sa.delete(OneTimeLink))
+        token = accounts.invite_again(key, by=cast.ada.actor)
+        accounts.accept_invitation(token, password=PASSWORD, address="192.0.2.7")
+        assert status_of(key) == AccountStatus.ACTIVE
+        row = rows("accept_invitation")[-1]
+        assert (row.about, row.address) == (key, "192.0.2.7")
 
 
 def test_only_who_is_invited_gets_a_new_link(cast: Cast) -> None:

@@ -804,8 +804,8 @@ def test_a_thread_is_not_handed_to_where_its_patient_alone_is_there(cast):
 
 
 def test_what_nobody_can_receive_where_it_was_handed_stands_in_unrouted(cast):
-    twin = cast.staff("twin", own_patient=cast.sophie.id)
-    cast.change("IT Manager", staff=[twin])
+    cast.twin = cast.staff("twin", own_patient=cast.sophie.id)
+    cast.change("IT Manager", staff=[cast.twin])
     waits, answered, early = (cast.send(cast.sophie, body=f"{n}") for n in range(3))
     others, beside = cast.send(cast.jihae), cast.send(cast.sophie, "Appointment")
     cast.answer(cast.nina, answered)
@@ -816,7 +816,8 @@ def test_what_nobody_can_receive_where_it_was_handed_stands_in_unrouted(cast):
     assert cast.thread(early).unrouted_since == since
     assert [cast.thread(key).unrouted_since for key in (answered, others, beside)] == [None] * 3
     assert cast.thread(beside).version == version
-    assert told(others) == ids(cast, ["nina", "fay"]), "whoever can receive it by handing alone is not told of it once more"
+    assert told(others) == ids(cast, ["nina", "fay", "twin"]), "who has it now is told, and nobody twice"
+    assert cast.twin.id not in told(waits)
 
 
 def test_deleting_a_communicator_forgets_its_audiences_and_no_others(cast):
