@@ -26,6 +26,7 @@ PICTURES = [  # name, who, page, link to follow, size, theme
     ("staff-in-box", "frontdesk", "/staff/", "#message-rows a", DESKTOP, "light"),
     ("staff-in-box-dark", "frontdesk", "/staff/", None, DESKTOP, "dark"),
     ("admin-communicators", "admin", "/admin/communicators", "td a", DESKTOP, "light"),
+    ("admin-coverage", "admin", "/admin/coverage", None, DESKTOP, "light"),
 ]
 
 
