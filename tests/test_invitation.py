@@ -30,11 +30,13 @@ def test_looking_uses_nothing_up_and_the_password_opens_the_account(cast: Cast) 
         page = cast.anonymous.get(f"/invitation/{token}")
         assert page.status_code == 200 and page.headers["Referrer-Policy"] == "origin" and "PETER" not in page.text
         assert page.text.count('autocomplete="new-password"') == 2
-    answer = cast.anonymous.post(f"/invitation/{token}", BOTH)
+    sent = {"csrf_token": cast.anonymous.token()} | BOTH
+    peer = {"REMOTE_ADDR": "192.0.2.7"}
+    answer = cast.anonymous.open("POST", f"/invitation/{token}", data=sent, environ_overrides=peer)
     assert answer.status_code == 303 and answer.location == "/login?done=password-set"
     assert status_of(key) == AccountStatus.ACTIVE
     row = db.session.scalars(sa.select(Audit).where(Audit.did == "accept_invitation")).one()
-    assert (row.about, row.address) == (key, "127.0.0.1")
+    assert (row.about, row.address) == (key, "192.0.2.7")
     page = cast.anonymous.get("/login?done=password-set")  # not logged in
     assert page.status_code == 200 and "Your password is saved" in page.text
     email = db.session.scalars(sa.select(Person.email).where(Person.key == key)).one()

@@ -13,6 +13,7 @@ from practice.patients import Account, account_of, merges_of
 from practice.people import AccountStatus, Person
 from practice.sessions import BoxFilter
 from tests.conftest import Cast, Player
+from tests.examples.admin_patients import invited
 
 URL = "/admin/patients"
 

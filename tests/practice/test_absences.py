@@ -606,6 +606,15 @@ def test_what_has_begun_began_when_it_did_and_what_is_to_come_moves(cast: Cast) 
     assert begins(comes) == start_of_day(today() + 4 * DAYS, ZONE)
 
 
+def test_a_deputy_changed_before_the_absence_began_leaves_nothing_behind(cast: Cast) -> None:
+    key = away(cast.max, cast.dan, first=2, last=4)
+    days = {"first_day": today() + 2 * DAYS, "last_day": today() + 4 * DAYS}
+    coverage.change_absence(key, **days, deputy=cast.sam.key, version=1, by=COMMAND)
+    db.session.close()
+    row = db.session.execute(sa.select(Absence.starts_at, Absence.deputy_id)).one()
+    assert tuple(row) == (start_of_day(today() + 2 * DAYS, ZONE), cast.sam.id)
+
+
 def test_an_old_version_and_one_that_is_over_are_not_changed(cast: Cast) -> None:
     key = away(cast.max)
     days = {"first_day": today(), "last_day": today() + 6 * DAYS, "deputy": None}

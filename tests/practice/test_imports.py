@@ -164,7 +164,8 @@ def test_the_audit_names_who_came_in(cast: Cast) -> None:
     key = begin(cast, HEAD + "peter,STAFF,PETER,peter@test.example,,yes\nrosa,LUZ,,rosa@test.example,,\n")
     imports.take_import(key, by=cast.ada.actor)
     imports.take_import(key, by=cast.ada.actor)
-    found, keys = noted(cast, key), dict(db.session.execute(sa.select(Staff.login, Person.key).join(Person, Person.id == Staff.id)).all())
+    found = noted(cast, key)
+    keys = dict(db.session.execute(sa.select(Staff.login, Person.key).join(Person, Person.id == Staff.id)).all())
     assert found == [
         (keys["peter"], None, {"login": "peter", "name": "STAFF, PETER", "is_admin": True}),
         (keys["rosa"], None, {"login": "rosa", "name": "LUZ", "is_admin": False}),

@@ -810,7 +810,7 @@ def test_what_nobody_can_receive_where_it_was_handed_stands_in_unrouted(cast):
     others, beside = cast.send(cast.jihae), cast.send(cast.sophie, "Appointment")
     cast.answer(cast.nina, answered)
     wait_again(early)
-    since, version = cast.thread(early).unrouted_since, cast.thread(beside).version
+    since, version, moves = cast.thread(early).unrouted_since, cast.thread(beside).version, cast.thread(others).version
     hand_open_threads(cast.communicator("Clinicians"), to=cast.communicator("IT Manager"), by=COMMAND)
     assert cast.thread(waits).unrouted_since == cast.thread(waits).last_patient_message_at
     assert cast.thread(early).unrouted_since == since
@@ -818,6 +818,8 @@ def test_what_nobody_can_receive_where_it_was_handed_stands_in_unrouted(cast):
     assert cast.thread(beside).version == version
     assert told(others) == ids(cast, ["nina", "fay", "twin"]), "who has it now is told, and nobody twice"
     assert cast.twin.id not in told(waits)
+    assert cast.thread(others).version == moves + 1, "handed, and never taken for lost"
+    assert (told(answered), told(beside)) == (ids(cast, ["nina", "fay"]), ids(cast, ["sam", "fay"]))
 
 
 def test_deleting_a_communicator_forgets_its_audiences_and_no_others(cast):
