@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Blueprint, current_app, g
+from flask import Blueprint, g
 from flask_babel import lazy_gettext as _l
 
 from practice.board import gap_types
@@ -39,8 +39,7 @@ def side_menu() -> dict[str, Any]:
         g.unrouted_count = unrouted_count()
     if "gap_count" not in g:
         g.gap_count = len(gap_types(db.session(), meaningful_use=present_practice().meaningful_use))
-    pages = [entry for entry in MENU if entry[0] in current_app.view_functions]
-    return {"menu": pages, "counts": {"admin.unrouted": g.unrouted_count, "admin.coverage": g.gap_count}}
+    return {"menu": MENU, "counts": {"admin.unrouted": g.unrouted_count, "admin.coverage": g.gap_count}}
 
 
 from admin import (  # noqa: E402, F401

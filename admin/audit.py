@@ -1,12 +1,12 @@
 """Audit: who did what, when and from where, and what staff read. What is sought is kept with the session; the address only
-carries its key, and the time and number of the row from which the page goes on."""
+carries its key, or the key of the thing that all the rows are about (?about=), and the time and number of the row from which
+the page goes on."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from flask import Response, make_response, request, url_for
 from flask_babel import gettext as _
@@ -17,16 +17,16 @@ from wtforms.validators import ValidationError
 
 from admin import audit_words as words
 from admin import blueprint
-from admin.select_user import is_key
 from practice import audit as seals
 from practice import sessions, trail
+from practice.absences import start_of_day
 from practice.db import db
 from practice.errors import Invalid, NotVisible
 from practice.people import Kind
 from practice.trail import Line, Someone, Sought, Subject, Which
 from web.answers import Answer, is_htmx, page
 from web.formats import local, present_practice, type_name
-from web.forms import AtMost, Form, opened, tidy
+from web.forms import AtMost, Form, is_key, opened, tidy
 from web.gate import visitor
 from web.spreadsheets import comma_separated, xlsx
 
@@ -173,6 +173,7 @@ def sought_by(values: dict[str, str]) -> Sought:
         person = trail.person_with(db.session(), key) if key else None
         return person.id if person else 0 if key else None
 
+    zone = present_practice().time_zone
     since, until = day_of(values.get("since", "")), day_of(values.get("until", ""))
     return Sought(
         which=Which(values["kind"]) if values.get("kind") in list(Which) else Which.ALL,
@@ -181,15 +182,9 @@ def sought_by(values: dict[str, str]) -> Sought:
         other=other_named(values.get("person", "")),
         patient=id_of(values.get("patient_key", "")),
         about=values.get("about", "")[:80],
-        since=start_of(since) if since else None,
-        until=start_of(until + timedelta(days=1)) if until else None,
+        since=start_of_day(since, zone) if since else None,
+        until=start_of_day(until + timedelta(days=1), zone) if until else None,
     )
-
-
-def start_of(day: date) -> datetime:
-    """When the practice's day begins, in UTC."""
-    zone = ZoneInfo(present_practice().time_zone)
-    return datetime.combine(day, time(), zone).astimezone(UTC).replace(tzinfo=None)
 
 
 # ---- What is shown -------------------------------------------------------------------------------

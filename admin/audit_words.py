@@ -62,9 +62,9 @@ VERBS: dict[str, Any] = {
     "import_patients": _l("imported patients"),
     "import_account": _l("made an account by an import"),
     "active_staff": _l("enabled a member of staff"),
+    "invited_staff": _l("enabled a member of staff who is still invited"),
     "disabled_staff": _l("disabled a member of staff"),
     "locked_staff": _l("locked a member of staff"),
-    "invited_staff": _l("invited a member of staff"),
     # The practice
     "save_practice": _l("changed the practice"),
     "save_menu": _l("changed the menu settings"),

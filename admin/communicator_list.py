@@ -6,13 +6,13 @@ from typing import Any
 from flask import request, url_for
 from flask_babel import gettext as _
 
-from admin.select_user import is_key, page_number
 from practice.communicators import SORTS, Overview, Routable, communicator_with, communicators_listed, routable_of
 from practice.coverage import threads_count
 from practice.db import db
 from practice.sessions import kept_filter
 from practice.settings import RequestType
 from practice.threads import PAGE
+from web.forms import is_key, page_number
 from web.gate import visitor
 
 
@@ -44,7 +44,7 @@ def place_here() -> Place:
         type=kind if kind in set(RequestType) else "",
         sort=sort if sort in SORTS else USUAL.sort,
         order="desc" if order == "desc" else "asc",
-        page=page_number(request.args.get("page", "")),
+        page=page_number(request.args.get("page")),
         filter=key if is_key(key) else "",
     )
 

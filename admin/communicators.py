@@ -15,7 +15,6 @@ from wtforms.fields.choices import SelectChoice
 
 from admin import blueprint, select_user
 from admin.communicator_list import Place, listed, orders, place_here, still_refused
-from admin.select_user import KeysField, is_key, keys_in
 from practice import coverage
 from practice.communicators import (
     SORTS,
@@ -27,15 +26,15 @@ from practice.communicators import (
     near_twins,
     staff_with_keys,
 )
-from practice.coverage import COUNTED, HELP_MAX, TITLE_MAX, Impact, gaps_without, impact_of, threads_count
-from practice.db import db, new_key
+from practice.coverage import HELP_MAX, TITLE_MAX, Impact, gaps_without, impact_of, threads_count
+from practice.db import COUNTED, db, new_key
 from practice.errors import Invalid, NotVisible, Stale
 from practice.people import title_key
 from practice.sessions import keep_filter
 from practice.settings import RequestType
 from web.answers import Answer, is_htmx, notice, page, to
-from web.formats import WORD_OF, number
-from web.forms import AtMost, Filled, Form, opened, tidy
+from web.formats import WORD_OF, number, yes_or_no
+from web.forms import AtMost, Filled, Form, KeysField, is_key, keys_in, opened, tidy, version_in
 from web.gate import visitor
 
 NOBODY = "nobody"  # the gap of a communicator that has nobody active in charge; the others are named by their type
@@ -66,12 +65,8 @@ class CommunicatorForm(Form):
     confirmed = HiddenField()
 
     @property
-    def seen_version(self) -> int | None:
-        return version_in(self.version.data or "")
-
-
-def version_in(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+    def seen_version(self) -> int:
+        return version_in(self.version.data)
 
 
 # ---- Pages ---------------------------------------------------------------------------------------
@@ -210,10 +205,6 @@ def names(staff: list[InCharge]) -> str:
 
 def places(facilities: list[Any]) -> str:
     return " / ".join(one.name for one in facilities) or _("all")
-
-
-def yes_or_no(is_so: Any) -> str:
-    return _("Yes") if is_so else _("No")
 
 
 # ---- What is asked before a save -----------------------------------------------------------------

@@ -1,9 +1,9 @@
 """Coverage: who would receive a message sent this second, what if somebody were away, everything of one person, and who was in
 charge at a moment. The answers come from practice/board.py, which asks the functions that sending asks."""
 
-from datetime import UTC, date, datetime, time
+from contextlib import nullcontext
+from datetime import date, datetime, time
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from flask import render_template, request
 from flask_babel import gettext as _
@@ -11,18 +11,18 @@ from flask_babel import lazy_gettext as _l
 from wtforms import HiddenField
 
 from admin import blueprint
-from admin.select_user import is_key, page_number
 from practice import board, coverage, sessions
 from practice.board import How
-from practice.communicators import Sought, staff_found
-from practice.db import db, now
-from practice.errors import Invalid, NotVisible
+from practice.calendar import at_local
+from practice.communicators import InCharge, Sought, staff_found
+from practice.db import COUNTED, db, now
+from practice.errors import Invalid
 from practice.settings import RequestType
 from practice.threads import PAGE
 from web.absences import OFFERED, id_field
 from web.answers import Answer, notice, to
 from web.formats import local, present_practice
-from web.forms import Filled, Form, opened
+from web.forms import Filled, Form, is_key, must_be_key, opened, page_number
 from web.gate import drafts_to, visitor
 
 CHOSEN_AMONG = 30  # in charge of something: more than these are searched for instead
@@ -36,11 +36,8 @@ def board_page() -> Answer:
     kind = next((one for one in RequestType if one == request.args.get("type")), None)
     who, how = request.args.get("who", ""), request.args.get("how", "")
     supposed = supposition(who, how) if who else None
-    number = page_number(request.args.get("page", "")) if kind else 1
-    if supposed:
-        with board.supposed(supposed.person.id, supposed.how):
-            lanes = board.coverage_now(db.session(), kind=kind, page=number)
-    else:
+    number = page_number(request.args.get("page")) if kind else 1
+    with board.supposed(supposed.person.id, supposed.how) if supposed else nullcontext():
         lanes = board.coverage_now(db.session(), kind=kind, page=number)
     gaps = [lane for lane in lanes if lane.is_gap]
     new = supposed.gaps if supposed else ()
@@ -53,11 +50,11 @@ def board_page() -> Answer:
         kind=kind,
         number=number,
         size=PAGE,
-        counted=board.COUNTED,
+        counted=COUNTED,
         what_if=supposed,
         how=How,
         kept={"who": who, "how": supposed.how} if supposed else {},
-        chosen=board.active_in_charge(db.session(), at_most=CHOSEN_AMONG),
+        chosen=board.active_staff(db.session(), at_most=CHOSEN_AMONG, is_in_charge=True),
         q=q,
         found=staff_found(db.session(), Sought(q), page=1, size=PAGE).rows if q else None,
         at=now(),
@@ -66,8 +63,7 @@ def board_page() -> Answer:
 
 def supposition(who: str, how: str) -> board.WhatIf:
     """Raises NotVisible for nobody of the staff."""
-    if not is_key(who):
-        raise NotVisible
+    must_be_key(who)
     kind = next((one for one in How if one == how), How.DISABLED)
     return board.what_if(db.session(), who, kind)
 
@@ -98,12 +94,8 @@ def replace_staff(key: str) -> Answer:
     """First shows what it does; pressed again, it is done."""
     person = the_person(key)
     form: Any = ReplaceForm()
-    if not form.validate_on_submit():
-        return person_shown(key, form, 422)
-    other = board.staff_with_login(db.session(), form.with_login.data)
-    if other is None or not other.is_active or other.key == person.key:
-        words = _("No member of staff has this ID.") if other is None else _("Choose another whose account is active.")
-        form.with_login.errors = [words]
+    other = who_takes_over(form, person)
+    if other is None:
         return person_shown(key, form, 422)
     if form.confirmed.data != other.key:
         form.confirmed.data = other.key
@@ -111,17 +103,29 @@ def replace_staff(key: str) -> Answer:
         return person_shown(key, form, 200, other=other, left=left)
     try:
         coverage.replace_everywhere(key, with_key=other.key, by=visitor().actor)
-    except Invalid as error:
-        form.with_login.errors = [_("Choose another whose account is active.")]
+    except Invalid as error:  # disabled since it was shown
+        form.put(Invalid("with_login", error.text))
         form.confirmed.data = ""
-        assert error.field == "with_key"
         return person_shown(key, form, 422)
     return to("admin.coverage_person", key=key, done="saved")
 
 
-def the_person(key: str) -> Any:
-    if not is_key(key):
-        raise NotVisible
+def who_takes_over(form: Any, person: InCharge) -> InCharge | None:
+    """None where the form names nobody who can: it says so."""
+    if not form.validate_on_submit():
+        return None
+    other = board.staff_with_login(db.session(), form.with_login.data)
+    if other is None:
+        form.put(Invalid("with_login", "No member of staff has this ID."))
+    elif not other.is_active or other.key == person.key:
+        form.put(Invalid("with_login", "Choose another member of staff whose account is active."))
+    else:
+        return other
+    return None
+
+
+def the_person(key: str) -> InCharge:
+    must_be_key(key)
     return board.staff_with(db.session(), key)
 
 
@@ -148,21 +152,16 @@ def person_shown(key: str, form: Any, status: int = 200, **context: Any) -> Answ
 @blueprint.get("/coverage/history")
 def coverage_history() -> Answer:
     key, on, at = (request.args.get(name, "").strip() for name in ("communicator", "on", "at"))
-    then, moment = None, None
-    errors: dict[str, str] = {}
-    if key or on or at:
-        moment, errors = moment_of(on, at)
-        if not is_key(key):
-            errors["communicator"] = _("Choose a communicator.")
-        elif moment and not errors:
-            then = board.in_charge_at(db.session(), key, moment)
+    moment, errors = moment_of(on, at) if key or on or at else (None, {})
+    if (key or on or at) and not is_key(key):
+        errors["communicator"] = _("Choose a communicator.")
     present = local(now())
     values = {
         "communicators": board.titles(db.session()),
         "key": key,
         "on": on or f"{present:%Y-%m-%d}",
         "at": at or f"{present:%H:%M}",
-        "then": then,
+        "then": board.in_charge_at(db.session(), key, moment) if moment and not errors else None,
         "moment": moment,
         "errors": errors,
         "zone": present_practice().time_zone,
@@ -185,8 +184,7 @@ def moment_of(on: str, at: str) -> tuple[datetime | None, dict[str, str]]:
         return None, errors
     if not 2000 <= day.year < 2100:
         return None, {"on": _("Choose a day between the years 2000 and 2099.")}
-    zone = ZoneInfo(present_practice().time_zone)
-    moment = datetime.combine(day, clock, zone).astimezone(UTC).replace(tzinfo=None)
+    moment = at_local(day, clock, present_practice().time_zone)
     if moment > now():
         return None, {"on": _("This moment has not come yet. For the present see Coverage.")}
     return moment, {}

@@ -6,8 +6,7 @@ from flask import request
 
 from admin import blueprint
 from admin.communicator_list import Deletion, place_here, refused
-from admin.communicators import one, shown, version_in
-from admin.select_user import is_key, keys_in
+from admin.communicators import one, shown
 from practice import coverage
 from practice.communicators import Overview, all_routable
 from practice.coverage import HasThreads, gaps_without, has_threads
@@ -16,6 +15,7 @@ from practice.errors import Invalid, NotVisible, Stale
 from practice.settings import RequestType
 from practice.threads import PAGE
 from web.answers import Answer, to
+from web.forms import is_key, keys_in, must_be_key, version_in
 from web.gate import visitor
 
 
@@ -48,7 +48,7 @@ def switch_off_communicator(key: str) -> Answer:
             title=row.title,
             staff=[member.key for member in row.staff],
             is_in_use=False,
-            version=version_in(request.form.get("version", "")),
+            version=version_in(request.form.get("version")),
             by=visitor().actor,
         )
     except Stale:
@@ -59,8 +59,7 @@ def switch_off_communicator(key: str) -> Answer:
 @blueprint.post("/communicators/<key>/handing")
 def hand_open_threads(key: str) -> Answer:
     target = request.form.get("to", "")
-    if not is_key(key):
-        raise NotVisible
+    must_be_key(key)
     try:
         coverage.hand_open_threads(key, to=target if is_key(target) else "", by=visitor().actor)
     except Invalid:

@@ -11,14 +11,13 @@ from flask_babel import ngettext
 from wtforms import FileField
 
 from admin import blueprint
-from admin.select_user import is_key
 from practice import imports
 from practice.db import db, new_key
 from practice.errors import Invalid, NotVisible, Stale
 from practice.imports import LINES_MAX, ImportKind, NotAsChecked, Seen
 from web.answers import Answer, notice, page, to
 from web.formats import number
-from web.forms import Form
+from web.forms import Form, must_be_key
 from web.gate import upload, visitor
 from web.spreadsheets import FILE_MAX, read_table, xlsx
 
@@ -164,11 +163,6 @@ def discard_import(key: str) -> Answer:
     must_be_key(key)
     kind = imports.discard_import(key, by=visitor().actor)
     return to(START[kind], done="discarded")
-
-
-def must_be_key(key: str) -> None:
-    if not is_key(key):
-        raise NotVisible
 
 
 def shown(key: str, status: int = 200, **context: Any) -> Answer:

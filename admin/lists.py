@@ -9,13 +9,13 @@ from wtforms import BooleanField, HiddenField, StringField
 from wtforms.validators import ValidationError
 
 from admin import blueprint
-from admin.select_user import is_key
 from practice import lists as short_lists
 from practice.db import db
 from practice.errors import Invalid, NotVisible, Stale
 from practice.lists import ADDRESS_MAX, Entry, ListName, Used, has_address, name_max
 from web.answers import Answer, notice, page, to
-from web.forms import AtMost, Filled, Form, opened, tidy
+from web.formats import yes_or_no
+from web.forms import AtMost, Filled, Form, must_be_key, opened, page_number, tidy
 from web.gate import visitor
 
 TITLES = {
@@ -71,7 +71,8 @@ def add_entry(which: str) -> Answer:
 def save_entry(which: str, key: str) -> Answer:
     """*Save* and *Delete* of a row."""
     found = the_list(which)
-    entry = short_lists.entry_with(db.session(), found, key) if is_key(key) else None
+    must_be_key(key)
+    entry = short_lists.entry_with(db.session(), found, key)
     if entry is None:
         raise NotVisible
     form = EntryForm()
@@ -88,7 +89,7 @@ def save_entry(which: str, key: str) -> Answer:
         return shown(found, 422, row=form, entry=entry)
     except Stale:
         return outdated(found, key, form)
-    return to("admin.lists", list=found.value, page=number_of(form.page.data), done="saved")
+    return to("admin.lists", list=found.value, page=page_number(form.page.data), done="saved")
 
 
 def delete(which: ListName, entry: Entry, form: EntryForm) -> Answer:
@@ -98,7 +99,7 @@ def delete(which: ListName, entry: Entry, form: EntryForm) -> Answer:
         return shown(which, 409, used=used.count, row=form, entry=entry)
     except Stale:
         return outdated(which, entry.key, form)
-    return to("admin.lists", list=which.value, page=number_of(form.page.data), done="deleted")
+    return to("admin.lists", list=which.value, page=page_number(form.page.data), done="deleted")
 
 
 def outdated(which: ListName, key: str, form: EntryForm) -> Answer:
@@ -115,10 +116,6 @@ def outdated(which: ListName, key: str, form: EntryForm) -> Answer:
     return shown(which, 409, row=form, entry=saved, is_stale=True, changes=changes)
 
 
-def yes_or_no(is_so: Any) -> str:
-    return _("Yes") if is_so else _("No")
-
-
 def list_named(which: str) -> ListName | None:
     return next((name for name in ListName if name.value == which), None)
 
@@ -130,15 +127,10 @@ def the_list(which: str) -> ListName:
     return found
 
 
-def number_of(text: str | None) -> int:
-    """The page that an address or a form names; the first for anything else."""
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 7 else 1
-
-
 def shown(which: ListName, status: int = 200, **context: Any) -> Answer:
     """The list. `row`: the form of the row `entry` that was sent and not taken; `new`: the form of a new one."""
     row = context.get("row")
-    found = short_lists.entries(db.session(), which, number=number_of(row.page.data if row else request.args.get("page")))
+    found = short_lists.entries(db.session(), which, number=page_number(row.page.data if row else request.args.get("page")))
     values: dict[str, Any] = {
         "which": which,
         "titles": TITLES,

@@ -2,17 +2,17 @@
 
 from typing import Any
 
-from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from wtforms import BooleanField, HiddenField
 
 from admin import blueprint
 from practice import setup
-from practice.db import db
+from practice.db import COUNTED, db
 from practice.errors import Stale
 from practice.settings import MenuItem, the_practice
 from web.answers import Answer, notice, page, to
-from web.forms import Form, opened
+from web.formats import yes_or_no
+from web.forms import Form, opened, version_in
 from web.gate import drafts_to, visitor
 
 MEANINGFUL_USE = "meaningful_use"
@@ -59,25 +59,20 @@ def save_menu() -> Answer:
     practice, is_meaningful = the_practice(), bool(form[MEANINGFUL_USE].data)
     closing = [(kind, setup.under_way(kind)) for kind in setup.closes(practice, form.items_on, meaningful_use=is_meaningful)]
     asked = ",".join(kind for kind, _n in closing)
-    if closing and form.confirmed.data != asked and version_in(form) == practice.version:
+    if closing and form.confirmed.data != asked and version_in(form.version.data) == practice.version:
         form.confirmed.data = asked
         return shown(form, 422, closing=closing)
     try:
         setup.save_menu(
             form.items_on,
             meaningful_use=is_meaningful,
-            version=version_in(form),
+            version=version_in(form.version.data),
             form_key=form.key.data,
             by=visitor().actor,
         )
     except Stale:
         return outdated(form)
     return to("admin.menu", done="saved")
-
-
-def version_in(form: Any) -> int | None:
-    text = form.version.data or ""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 def saved() -> dict[str, Any]:
@@ -98,10 +93,6 @@ def outdated(form: MenuForm) -> Answer:
     return shown(form, 409, changes=changes, is_stale=True)
 
 
-def yes_or_no(is_so: Any) -> str:
-    return _("Yes") if is_so else _("No")
-
-
 def shown(form: Form, status: int = 200, **context: Any) -> Answer:
     values: dict[str, Any] = {
         "form": form,
@@ -110,6 +101,6 @@ def shown(form: Form, status: int = 200, **context: Any) -> Answer:
         "closing": [],
         "changes": [],
         "is_stale": False,
-        "counted": setup.COUNTED,
+        "counted": COUNTED,
     }
     return page("admin/menu.html", "admin/_menu.html", status, **values | context)

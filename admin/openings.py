@@ -8,16 +8,15 @@ from flask_babel import lazy_gettext as _l
 from wtforms import TextAreaField
 
 from admin import blueprint
-from admin.select_user import is_key
 from admin.trays import around, kept_place
 from practice import threads, trays
 from practice.db import new_key
-from practice.errors import Invalid, NotVisible
+from practice.errors import Invalid
 from practice.threads import NEWEST, Event, ThreadState
 from practice.trays import REASON_MAX, OpenedWithReason
 from web.answers import Answer, page, to
 from web.facts import facts_of
-from web.forms import AtMost, Filled, Form, opened, tidy
+from web.forms import AtMost, Filled, Form, is_key, must_be_key, opened, tidy
 from web.gate import drafts_to, visitor
 from web.looks import note_look
 
@@ -38,8 +37,7 @@ def opening(key: str) -> Answer:
 @blueprint.post("/threads/<key>/opening")
 @drafts_to("admin.opening")
 def open_with_reason(key: str) -> Answer:
-    if not is_key(key):
-        raise NotVisible
+    must_be_key(key)
     form = ReasonForm()
     if form.validate_on_submit():
         form_key = form.key.data if is_key(form.key.data) else new_key()
@@ -53,8 +51,7 @@ def open_with_reason(key: str) -> Answer:
 
 
 def envelope(key: str) -> Any:
-    if not is_key(key):
-        raise NotVisible
+    must_be_key(key)
     return trays.envelope(key, visitor().own_patient_id)
 
 
@@ -81,8 +78,7 @@ def opened_thread(key: str) -> Answer:
 
 
 def look_at(key: str) -> OpenedWithReason:
-    if not is_key(key):
-        raise NotVisible
+    must_be_key(key)
     earlier = request.args.get("earlier", "")
     before = threads.message_in(key, earlier) if is_key(earlier) else NEWEST
     return trays.opened_with_reason(key, visitor().person_id, before=before)

@@ -11,7 +11,6 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Optional
 
 from admin import blueprint
-from admin.select_user import is_key
 from practice import patients as accounts
 from practice import sessions
 from practice.accounts import invite_again
@@ -20,15 +19,10 @@ from practice.errors import Invalid, NotVisible, Stale
 from practice.patients import RECORD_NUMBER_MAX, Account, MergeSeen, NumberTaken, Search
 from practice.people import AccountStatus
 from web.answers import Answer, is_htmx, notice, page, to
-from web.forms import AtMost, Form, opened, tidy
+from web.formats import STATUS_WORDS
+from web.forms import AtMost, Form, is_key, must_be_key, opened, tidy, version_in
 from web.gate import visitor
 
-STATUS_WORDS = {
-    AccountStatus.ACTIVE: _l("Active"),
-    AccountStatus.INVITED: _l("Invited"),
-    AccountStatus.LOCKED: _l("Locked"),
-    AccountStatus.DISABLED: _l("Disabled"),
-}
 KEPT = ("filter", "before", "after")  # what an address says of the list beside an account
 
 
@@ -169,7 +163,9 @@ def patient(key: str) -> Answer:
 
 @blueprint.post("/patients/<key>/record-number")
 def match_patient(key: str) -> Answer:
-    return changing(key, lambda form, by: accounts.match(key, form.record_number.data or "", seen=form.seen.data or "", by=by))
+    return changing(
+        key, lambda form, by: accounts.match(key, record_number=form.record_number.data or "", seen=form.seen.data or "", by=by)
+    )
 
 
 @blueprint.post("/patients/<key>/record-number/removal")
@@ -189,7 +185,9 @@ def unlock_patient(key: str) -> Answer:
 
 @blueprint.post("/patients/<key>/staff-link")
 def link_patient(key: str) -> Answer:
-    return changing(key, lambda form, by: accounts.link_staff(key, form.login.data or "", seen=form.seen.data or "", by=by))
+    return changing(
+        key, lambda form, by: accounts.link_staff(key, staff_login=form.login.data or "", seen=form.seen.data or "", by=by)
+    )
 
 
 @blueprint.post("/patients/<key>/staff-link/removal")
@@ -221,9 +219,8 @@ def undo_merge(key: str, merge: str) -> Answer:
     account, form = one(key), UndoForm()
     if not any(m.key == merge for m in accounts.merges_of(db.session(), account.id)):
         raise NotVisible
-    version = form.version.data or ""
-    number = int(version) if version.isascii() and version.isdigit() and len(version) < 10 else 0
-    return changing(key, lambda _form, by: accounts.unmerge(merge, version=number, by=by), done="undone")
+    version = version_in(form.version.data)
+    return changing(key, lambda _form, by: accounts.unmerge(merge, version=version, by=by), done="undone")
 
 
 def changing(key: str, verb: Any, done: str = "saved") -> Answer:
@@ -324,8 +321,7 @@ def merging(pair: tuple[Account, Account], form: MergeForm, status: int = 200, *
 
 
 def one(key: str) -> Account:
-    if not is_key(key):
-        raise NotVisible
+    must_be_key(key)
     return accounts.account_of(db.session(), key)
 
 

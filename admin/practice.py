@@ -24,7 +24,7 @@ from practice.setup import FIRST_YEAR, LAST_YEAR, Settings
 from web.answers import Answer, notice, page, to
 from web.facts import WEEKDAYS
 from web.formats import today
-from web.forms import Form, opened, tidy
+from web.forms import DateField, Form, opened, tidy, version_in
 from web.gate import drafts_to, upload, visitor
 
 DAYS = range(7)
@@ -48,18 +48,6 @@ class NumberField(wtforms.IntegerField):
     def process_formdata(self, valuelist: list[str]) -> None:
         text = valuelist[0].strip() if valuelist else ""
         self.data = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
-
-
-class DayField(wtforms.DateField):
-    """A day; nothing where nothing was entered."""
-
-    def process_formdata(self, valuelist: list[str]) -> None:
-        self.data = None
-        if valuelist and valuelist[0].strip():
-            try:
-                self.data = date.fromisoformat(valuelist[0].strip())
-            except ValueError:
-                raise ValueError(_("Write the date as year-month-day, such as 2026-12-01")) from None
 
 
 class Marked:
@@ -156,17 +144,12 @@ def _regions(country: str) -> list[tuple[str, str]]:
 
 
 class DayForm(Form):
-    day = DayField(_l("Date"), [Marked()])
+    day = DateField(_l("Date"), [Marked()])
     name = text(_l("Name"), is_required=True)
 
 
 class HolidaysForm(Form):
     version = HiddenField()
-
-
-def version_in(form: Any) -> int | None:
-    said = form.version.data or ""
-    return int(said) if said.isascii() and said.isdigit() and len(said) < 10 else None
 
 
 # ---- Settings ------------------------------------------------------------------------------------
@@ -185,13 +168,13 @@ def save_practice() -> Answer:
         return shown(form, 422)
     values, now_saved = form.values(), the_practice()
     asked = f"{values.country}/{values.region}"
-    if version_in(form) == now_saved.version and form.confirmed.data != asked:
+    if version_in(form.version.data) == now_saved.version and form.confirmed.data != asked:
         other = setup.other_holidays(now_saved, country=values.country, region=values.region, today=today())
         if other.gone or other.new:
             form.confirmed.data = asked
             return shown(form, 422, other=other)
     try:
-        setup.save_practice(values, version=version_in(form), by=visitor().actor, form_key=form.key.data)
+        setup.save_practice(values, version=version_in(form.version.data), by=visitor().actor, form_key=form.key.data)
     except Invalid as error:
         form.put(error)
         return shown(form, 422)
@@ -275,7 +258,7 @@ def save_holidays() -> Answer:
     ticked = [day for said in request.form.getlist("closed")[:400] if (day := day_in(said))]
     closed = [day for day in ticked if day.isoformat() != request.form.get("remove")]
     try:
-        setup.save_holidays(year, closed=closed, version=version_in(form), by=visitor().actor)
+        setup.save_holidays(year, closed=closed, version=version_in(form.version.data), by=visitor().actor)
     except Stale:
         db.session.close()
         return holidays_page(opened(DayForm), 409, year=year, yours=closed)

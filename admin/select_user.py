@@ -4,32 +4,17 @@ from typing import Any
 
 from flask import render_template, request
 from flask_babel import gettext as _
-from wtforms import Field
 
 from practice.communicators import TERMS, Overview, Sought, staff_found, staff_with_keys, terms_in_use
 from practice.db import db
 from practice.threads import PAGE
 from web.answers import Answer, is_htmx
 from web.formats import full_name, local, number
+from web.forms import keys_in, page_number
 from web.spreadsheets import xlsx
 
 ACTIONS = ("add", "search", "clear", "page")
-KEY_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 SHEET_MAX = 5_000  # rows of a spreadsheet
-
-
-def is_key(text: str) -> bool:
-    """Whether this can be the key of a row; nothing else is ever asked of the database."""
-    return len(text) == 22 and KEY_CHARACTERS.issuperset(text)
-
-
-def keys_in(name: str) -> list[str]:
-    """The keys that the sent form carries under `name`, each once."""
-    return [key for key in dict.fromkeys(request.form.getlist(name)) if is_key(key)]
-
-
-def page_number(text: str) -> int:
-    return max(int(text), 1) if text.isascii() and text.isdigit() and len(text) < 6 else 1
 
 
 def show(form: Any, communicator: Overview | None, action: str, value: str, *, address: str) -> Answer:
@@ -79,22 +64,3 @@ def sheet() -> Answer:
 def minute(moment: Any) -> str:
     """2026-11-25 09:12, in the practice's zone."""
     return f"{local(moment):%Y-%m-%d %H:%M}" if moment else ""
-
-
-class KeysField(Field):
-    """Keys of rows, each in an input of the same name. `gone`: what to say when one cannot be a key."""
-
-    data: list[str]
-
-    def __init__(self, label: Any, *, gone: Any, **more: Any) -> None:
-        super().__init__(label, **more)
-        self.gone = gone
-
-    def process_formdata(self, valuelist: list[str]) -> None:
-        self.data = list(dict.fromkeys(valuelist))
-        if not all(map(is_key, self.data)):
-            self.data = [key for key in self.data if is_key(key)]
-            raise ValueError(self.gone)
-
-    def process_data(self, value: Any) -> None:
-        self.data = list(value or [])

@@ -11,25 +11,19 @@ from wtforms import BooleanField, EmailField, HiddenField, SelectField, StringFi
 from wtforms.fields.choices import SelectChoice
 
 from admin import blueprint
-from admin.select_user import is_key, page_number
 from practice import accounts, sessions
 from practice.accounts import MOST, TERM_FIELDS, StaffAccount, StaffSought, StaffValues
 from practice.coverage import Consequences, consequences_of
 from practice.db import db
-from practice.errors import Invalid, NotAllowed, NotVisible, Stale
+from practice.errors import Invalid, NotAllowed, Stale
 from practice.people import AccountStatus
 from practice.settings import TermKind
 from practice.threads import PAGE
 from web.answers import Answer, is_htmx, notice, page, to
-from web.forms import AtMost, Filled, Form, opened, tidy
+from web.formats import STATUS_WORDS, yes_or_no
+from web.forms import AtMost, Filled, Form, is_key, must_be_key, opened, page_number, tidy
 from web.gate import visitor
 
-STATUS_WORDS = {
-    AccountStatus.ACTIVE: _l("Active"),
-    AccountStatus.INVITED: _l("Invited"),
-    AccountStatus.LOCKED: _l("Locked"),
-    AccountStatus.DISABLED: _l("Disabled"),
-}
 TERM_WORDS = {
     TermKind.LEVEL: _l("Level"),
     TermKind.GROUP: _l("Group"),
@@ -127,7 +121,7 @@ def list_place() -> dict[str, str]:
     place = plain_place(request.args)
     if is_key(request.args.get("filter", "")):
         place["filter"] = request.args["filter"]
-    if (number := page_number(request.args.get("page", ""))) > 1:
+    if (number := page_number(request.args.get("page"))) > 1:
         place["page"] = str(number)
     return place
 
@@ -242,16 +236,11 @@ def changes(mine: StaffValues, saved: StaffValues) -> list[tuple[str, str, str]]
     return [(str(field), yours, theirs) for field, yours, theirs in rows if yours != theirs]
 
 
-def yes_or_no(is_so: bool) -> str:
-    return _("Yes") if is_so else _("No")
-
-
 # ---- Shared --------------------------------------------------------------------------------------
 
 
 def one(key: str) -> StaffAccount:
-    if not is_key(key):
-        raise NotVisible
+    must_be_key(key)
     return accounts.staff_account(db.session(), key)
 
 

@@ -5,14 +5,14 @@ from typing import Any
 from flask import request, url_for
 
 from admin import blueprint
-from admin.select_user import is_key
 from practice import trays
 from practice.communicators import titles_of_audiences
 from practice.db import db
-from practice.errors import NotVisible, Stale
+from practice.errors import Stale
 from practice.threads import Page, Place
 from practice.trays import Tray
 from web.answers import Answer, notice, page, to
+from web.forms import is_key, must_be_key, version_in
 from web.gate import visitor
 
 
@@ -29,10 +29,9 @@ def removed() -> Answer:
 
 @blueprint.post("/removed/<key>/restoring")
 def restore_removed(key: str) -> Answer:
-    if not is_key(key):
-        raise NotVisible
+    must_be_key(key)
     try:
-        trays.restore_removed(key, version=seen_version(request.form.get("version", "")), by=visitor().actor)
+        trays.restore_removed(key, version=version_in(request.form.get("version")), by=visitor().actor)
     except Stale:
         return shown(409, stale=what_happened(key))
     return to("admin.removed", done="restored", **kept_place())
@@ -57,11 +56,6 @@ def shown(status: int = 200, **context: Any) -> Answer:
 
 
 # ---- Shared by the trays -------------------------------------------------------------------------
-
-
-def seen_version(text: str) -> int:
-    """The version the page showed; nonsense is a version nothing has."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
 def kept_place() -> dict[str, Any]:

@@ -6,16 +6,15 @@ from typing import Any
 from wtforms import HiddenField
 
 from admin import blueprint
-from admin.select_user import is_key
-from admin.trays import kept_place, place_in, seen_version, tray_words
+from admin.trays import kept_place, place_in, tray_words
 from practice import conversations, trays
 from practice.communicators import all_routable
 from practice.db import db
-from practice.errors import Invalid, NotVisible, Stale
+from practice.errors import Invalid, Stale
 from practice.settings import RequestType
 from practice.trays import Tray
 from web.answers import Answer, notice, page, to
-from web.forms import Form
+from web.forms import Form, is_key, must_be_key, version_in
 from web.gate import visitor
 
 
@@ -32,9 +31,8 @@ def unrouted() -> Answer:
 @blueprint.post("/unrouted/<key>/handing")
 def hand_to(key: str) -> Answer:
     form = HandForm()
-    version, to_whom = seen_version(form.version.data or ""), form.communicator.data or ""
-    if not is_key(key):
-        raise NotVisible
+    version, to_whom = version_in(form.version.data), form.communicator.data or ""
+    must_be_key(key)
     try:
         communicator = to_whom if is_key(to_whom) else ""
         conversations.hand_to(key, communicator=communicator, version=version, by=visitor().actor)

@@ -10,7 +10,7 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import ValidationError
 
 from portal import blueprint
-from portal.fields import HALF_HOURS, DateField, Known, answer_by, must_be_on, offer_facilities, typed
+from portal.fields import HALF_HOURS, Known, answer_by, must_be_on, offer_facilities, typed
 from practice.appointments import Wish, appointments_of
 from practice.appointments import request_appointment as ask
 from practice.conversations import BODY_MAX
@@ -19,7 +19,7 @@ from practice.settings import MenuItem, RequestType, physicians
 from web.answers import Answer, to
 from web.facts import STATES, WEEKDAYS
 from web.formats import present_practice, today
-from web.forms import AtMost, Filled, Form, opened, tidy
+from web.forms import AtMost, DateField, Filled, Form, opened, tidy
 from web.gate import visitor
 
 REASON_MAX = 120

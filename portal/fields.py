@@ -1,7 +1,7 @@
 """Fields of the patient's forms: what comes out is typed (dates, times, enums), what is not on offer is refused."""
 
 from collections.abc import Callable
-from datetime import date, datetime, time
+from datetime import datetime, time
 from typing import Any
 
 import wtforms
@@ -15,18 +15,6 @@ from practice.db import now
 from practice.settings import MenuItem, RequestType, SwitchedOff, facilities, is_on
 from web.formats import present_practice
 from web.gate import visitor
-
-
-class DateField(wtforms.DateField):
-    """A day; nothing where nothing was entered."""
-
-    def process_formdata(self, valuelist: list[str]) -> None:
-        self.data = None
-        if valuelist and valuelist[0].strip():
-            try:
-                self.data = date.fromisoformat(valuelist[0].strip())
-            except ValueError:
-                raise ValueError(_("Write the date as year-month-day, such as 2026-12-01")) from None
 
 
 def typed(values: dict[str, Any]) -> Callable[[Any], Any]:

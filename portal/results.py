@@ -10,7 +10,7 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import ValidationError
 
 from portal import blueprint
-from portal.fields import Chosen, DateField, Known, answer_by, must_be_on, offer_facilities, typed
+from portal.fields import Chosen, Known, answer_by, must_be_on, offer_facilities, typed
 from practice.conversations import BODY_MAX
 from practice.errors import Invalid
 from practice.results import HandOver, Media, Order, results_of
@@ -19,7 +19,7 @@ from practice.settings import MenuItem, RequestType
 from web.answers import Answer, to
 from web.facts import HAND_OVER, MEDIA, STATES
 from web.formats import today
-from web.forms import AtMost, Filled, Form, opened, tidy
+from web.forms import AtMost, DateField, Filled, Form, opened, tidy
 from web.gate import visitor
 
 OFFERED = Known(_l("Choose one of those on offer"))

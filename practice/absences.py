@@ -1,11 +1,11 @@
 """Absences: from when to when a member of staff is away, and who stands in for them. One step: a deputy's deputy does not."""
 
-from datetime import UTC, date, datetime, time
-from zoneinfo import ZoneInfo
+from datetime import date, datetime, time, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from practice.calendar import at_local
 from practice.db import Model
 
 
@@ -30,4 +30,9 @@ class Absence(Model):
 
 def start_of_day(day: date, zone: str) -> datetime:
     """Midnight at which `day` begins in `zone`, as naive UTC."""
-    return datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC).replace(tzinfo=None)
+    return at_local(day, time(), zone)
+
+
+def last_moment(starts_at: datetime, ends_at: datetime) -> datetime:
+    """The last second of an absence, which lies on its last day; of one called off before it began, its beginning."""
+    return max(starts_at, ends_at - timedelta(seconds=1))

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from practice.communicators import Communicator, Membership, words_of
 from practice.conversations import is_visible
 from practice.coverage import set_staff_status
-from practice.db import Actor, Transaction, again_if_doubled, db, now, transaction
+from practice.db import Actor, Transaction, again_if_doubled, db, now, page_within, transaction
 from practice.errors import Invalid, NotVisible, Stale
 from practice.links import LinkEnded, OneTimeLink, Purpose, end_links, make_link, person_with_link, use_link
 from practice.people import (
@@ -32,9 +32,10 @@ from practice.people import (
     full_name,
     hash_password,
     must_be_admin,
+    term_key,
 )
 from practice.routing import hold_routing_still, wake
-from practice.sessions import LoginSession, end_sessions_of
+from practice.sessions import end_sessions_of, is_logged_on
 from practice.settings import StaffTerm, TermKind
 from practice.threads import PAGE
 
@@ -138,10 +139,6 @@ def staff_faults(values: StaffValues, terms: Terms, *, before: StaffValues | Non
     return replace(values, **kept), faults
 
 
-def term_key(word: str) -> str:
-    return fold(word) or word
-
-
 def terms_of(session: Session, *, in_use: bool = True) -> dict[str, dict[str, str]]:
     """The words of the short lists by kind and folded form, in order; `in_use` False: those switched off too. One statement."""
     found: dict[str, dict[str, str]] = {kind: {} for kind in TERM_FIELDS}
@@ -189,9 +186,7 @@ ORDERS: dict[str, tuple[Any, ...]] = {
 
 
 def _is_logged_on() -> sa.ColumnElement[bool]:
-    at = now()
-    lives = LoginSession.ended_at.is_(None), LoginSession.idle_ends_at > at, LoginSession.ends_at > at
-    return sa.and_(Person.status == AccountStatus.ACTIVE, sa.exists().where(LoginSession.person_id == Person.id, *lives))
+    return sa.and_(Person.status == AccountStatus.ACTIVE, is_logged_on(Person.id))
 
 
 def staff_list(session: Session, sought: StaffSought, *, number: int) -> StaffPage:
@@ -207,7 +202,7 @@ def staff_list(session: Session, sought: StaffSought, *, number: int) -> StaffPa
     where += [_is_logged_on()] if sought.is_logged_on else []
     joined = sa.select(Person.id).join(Staff, Staff.id == Person.id).where(*where)
     total = session.scalar(sa.select(sa.func.count()).select_from(joined.subquery())) or 0
-    number = max(1, min(number, -(-total // PAGE)))
+    number = page_within(number, total, PAGE)
     order = ORDERS[sought.sort]
     page = joined.order_by(*order).limit(PAGE).offset((number - 1) * PAGE).subquery()
     columns = Person.id, Person.key, Person.last_name, Person.first_name, Person.status, Staff.login, Staff.level, Staff.group

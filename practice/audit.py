@@ -109,11 +109,6 @@ def holds(seal: str) -> bool:
     return db.session.scalar(sa.select(AuditSeal.hash).where(AuditSeal.position == int(position))) == found
 
 
-def verify() -> str | None:
-    """None when the chain holds, else a sentence naming the first row that does not fit."""
-    return next(faults(), None)
-
-
 def faults() -> Iterator[str]:
     """A sentence for each row that does not fit: changed, missing, never sealed. Each is compared with the seal before it as
     it stands, so that one changed row does not accuse all that follow."""

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
 from practice import routing
-from practice.absences import Absence
+from practice.absences import Absence, last_moment
 from practice.communicators import (
     Audience,
     AudienceCommunicator,
@@ -32,15 +32,14 @@ from practice.communicators import (
     supposing,
 )
 from practice.coverage import Consequences, consequences_of
-from practice.db import Audit, clock_at, now
+from practice.db import COUNTED, Audit, clock_at, now
 from practice.errors import NotVisible
-from practice.people import AccountStatus, Kind, Person, Staff, full_name
-from practice.sessions import LoginSession
+from practice.people import AccountStatus, Kind, Person, Staff, email_key, full_name
+from practice.sessions import is_logged_on
 from practice.settings import Facility, RequestType, the_practice
 from practice.threads import PAGE, Thread
 
 SHOWN = 10  # people of a communicator; the others are counted
-COUNTED = 1000  # threads are counted up to here; one more means "more than"
 
 
 class Presence(StrEnum):
@@ -123,9 +122,11 @@ def receivers(kind: RequestType, facility: int | None, routable: list[Routable])
 
 def gap_types(session: Session, *, meaningful_use: bool) -> list[RequestType]:
     """The types that nobody receives now. One statement."""
-    kinds = [kind for kind in RequestType if meaningful_use or kind != RequestType.AMENDMENT]
-    some = [sa.exists().where(Communicator.type == kind, is_routable()).label(kind.name) for kind in kinds]
-    return [kind for kind, is_there in zip(kinds, session.execute(sa.select(*some)).one(), strict=True) if not is_there]
+    received = set(session.connection().scalars(_RECEIVED))
+    return [kind for kind in RequestType if kind not in received and (meaningful_use or kind != RequestType.AMENDMENT)]
+
+
+_RECEIVED = sa.select(Communicator.type).where(is_routable()).distinct()  # built once: every page of the side asks it
 
 
 def coverage_now(session: Session, *, kind: RequestType | None = None, page: int = 1) -> list[Lane]:
@@ -219,11 +220,6 @@ def _receiving(session: Session, communicators: Iterable[int]) -> dict[RequestTy
     return {kind: number for kind, number in rows}
 
 
-def _is_logged_on(person: Any, at: datetime) -> Any:
-    lasts = LoginSession.ended_at.is_(None), LoginSession.idle_ends_at > at, LoginSession.ends_at > at
-    return sa.exists().where(LoginSession.person_id == person, *lasts)
-
-
 def _people(session: Session, communicators: list[int]) -> dict[int, tuple[list[InLane], int]]:
     """The first SHOWN users in charge of each communicator, those who are there first, and how many there are in all."""
     at = now()
@@ -256,12 +252,13 @@ def _people(session: Session, communicators: list[int]) -> dict[int, tuple[list[
             Person.last_name,
             Person.first_name,
             Person.status,
+            Absence.starts_at,
             Absence.ends_at,
             deputy.last_name.label("deputy_last"),
             deputy.first_name.label("deputy_first"),
             deputy.id.label("deputy_id"),
             instead.c.is_present.label("deputy_receives"),
-            _is_logged_on(ranked.c.staff_id, at).label("is_logged_on"),
+            is_logged_on(ranked.c.staff_id).label("is_logged_on"),
         )
         .join(Person, Person.id == ranked.c.staff_id)
         .outerjoin(Absence, lasting)
@@ -282,7 +279,7 @@ def _people(session: Session, communicators: list[int]) -> dict[int, tuple[list[
                 presence=presence,
                 status=row.status,
                 is_logged_on=bool(row.is_logged_on) and presence != Presence.OFF,
-                until=row.ends_at - timedelta(seconds=1) if is_away and row.ends_at else None,
+                until=last_moment(row.starts_at, row.ends_at) if is_away and row.ends_at else None,
                 deputy=name if row.deputy_receives else "",
                 absent_deputy="" if row.deputy_receives else name,
             )
@@ -425,7 +422,7 @@ def staff_with_login(session: Session, login: str) -> InCharge | None:
     """The member of staff with this ID; a difference of case is forgiven where it leaves no doubt."""
     found = session.execute(_STAFF.where(Staff.login == login)).first()
     if found is None:
-        alike = session.execute(_STAFF.where(sa.func.lower(Staff.login) == login.lower()).limit(2)).all()
+        alike = session.execute(_STAFF.where(Staff.login_key == email_key(login)).limit(2)).all()
         found = alike[0] if len(alike) == 1 else None
     return _in_charge(found) if found else None
 
@@ -436,18 +433,13 @@ def _in_charge(row: Any) -> InCharge:
     return InCharge(person.id, person.key, row.login, person.name, row.level, is_active)
 
 
-def active_staff(session: Session, *, at_most: int) -> list[InCharge]:
-    """All active staff by name, or none where there are more than `at_most`: then a list helps nobody."""
-    active = Person.kind == Kind.STAFF, Person.status == AccountStatus.ACTIVE
-    rows = session.execute(_STAFF.where(*active).order_by(Person.name_key, Person.id).limit(at_most + 1)).all()
-    return [_in_charge(row) for row in rows] if len(rows) <= at_most else []
-
-
-def active_in_charge(session: Session, *, at_most: int) -> list[InCharge]:
-    """Active staff in charge of something, by name, or none where there are more than `at_most`."""
-    holds = sa.exists().where(Membership.staff_id == Person.id, Membership.until.is_(None))
-    active = Person.kind == Kind.STAFF, Person.status == AccountStatus.ACTIVE, holds
-    rows = session.execute(_STAFF.where(*active).order_by(Person.name_key, Person.id).limit(at_most + 1)).all()
+def active_staff(session: Session, *, at_most: int, is_in_charge: bool = False) -> list[InCharge]:
+    """All active staff by name, or only who is in charge of something; none where there are more than `at_most`: then a list
+    helps nobody."""
+    active = _STAFF.where(Person.kind == Kind.STAFF, Person.status == AccountStatus.ACTIVE)
+    if is_in_charge:
+        active = active.where(sa.exists().where(Membership.staff_id == Person.id, Membership.until.is_(None)))
+    rows = session.execute(active.order_by(Person.name_key, Person.id).limit(at_most + 1)).all()
     return [_in_charge(row) for row in rows] if len(rows) <= at_most else []
 
 
@@ -526,11 +518,7 @@ class AbsenceRow:
     @property
     def last(self) -> datetime:
         """A moment of its last day."""
-        return last_moment(self)
-
-
-def last_moment(absence: Any) -> datetime:
-    return max(absence.starts_at, absence.ends_at - timedelta(seconds=1))
+        return last_moment(self.starts_at, self.ends_at)
 
 
 def _absence_row(row: Any) -> AbsenceRow:

@@ -5,17 +5,17 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from difflib import SequenceMatcher
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
-from practice.absences import Absence
-from practice.db import Audit, Model, choice, now
+from practice.absences import Absence, last_moment
+from practice.db import Audit, Model, choice, now, page_within
 from practice.people import AccountStatus, Kind, Person, Staff, fold, full_name, title_key
-from practice.sessions import LoginSession
+from practice.sessions import is_logged_on
 from practice.settings import Facility, RequestType
 
 
@@ -211,7 +211,7 @@ class Routable:
 
 def routable_of(session: Session, kind: RequestType) -> list[Routable]:
     """The communicators of a type that can receive now, by title. One statement."""
-    return _routable(session, _ROUTABLE.where(Communicator.type == sa.bindparam("kind")), {"kind": kind})
+    return _routable(session, _ROUTABLE_OF, {"kind": kind})
 
 
 def all_routable(session: Session) -> list[Routable]:
@@ -241,6 +241,7 @@ _ROUTABLE = (
     .where(is_routable())
     .order_by(Communicator.type, Communicator.title_key, Communicator.id)
 )
+_ROUTABLE_OF = _ROUTABLE.where(Communicator.type == sa.bindparam("kind"))
 
 
 # ---- What a member of staff has ------------------------------------------------------------------
@@ -303,13 +304,7 @@ _BOX = (
         Communicator.type,
         Communicator.is_in_use,
         Communicator.id.in_(_mine).label("is_mine"),
-        sa.exists()
-        .where(
-            Membership.communicator_id == Communicator.id,
-            Membership.staff_id == sa.bindparam("staff"),
-            Membership.until.is_(None),
-        )
-        .label("is_member"),
+        sa.exists().where(Absence.deputy_id == sa.bindparam("staff"), _lasts(Absence)).label("is_deputy"),
         Audience.id.label("audience_id"),
         Audience.unread,
         Audience.in_box,
@@ -330,12 +325,11 @@ def box_of(session: Session, staff: int, own_patient: int | None) -> Box:
     mine: dict[int, Mine] = {}
     shared: dict[int, tuple[RequestType, list[str], list[int], int, int]] = {}
     rows = session.connection().execute(_BOX, {"staff": staff})  # columns only: the session would cost more than the query
-    is_deputy = is_absent = False
-    for number, key, title, kind, is_in_use, is_mine, is_member, audience, unread, in_box, is_away in rows:
-        is_absent = bool(is_away)  # the same in every row
+    stands_in = is_absent = False
+    for number, key, title, kind, is_in_use, is_mine, is_deputy, audience, unread, in_box, is_away in rows:
+        stands_in, is_absent = bool(is_deputy), bool(is_away)  # the same in every row
         if is_mine:
             mine[number] = Mine(number, key, title, kind, is_in_use)
-            is_deputy = is_deputy or not is_member
         if audience is not None:
             _, titles, communicators, _, _ = shared.setdefault(audience, (kind, [], [], unread, in_box))
             titles.append(title)
@@ -344,7 +338,7 @@ def box_of(session: Session, staff: int, own_patient: int | None) -> Box:
         Shared(audience, kind, tuple(titles), frozenset(communicators), unread, in_box)
         for audience, (kind, titles, communicators, unread, in_box) in shared.items()
     )
-    if is_deputy:
+    if stands_in:
         whom = instead_of(session, staff)
         mine = {number: replace(m, instead_of=tuple(whom.get(number, ()))) for number, m in mine.items()}
     return Box(staff, own_patient or 0, tuple(mine.values()), audiences, is_absent)
@@ -392,6 +386,7 @@ def staff_with_keys(session: Session, keys: list[str]) -> list[InCharge]:
             Person.first_name,
             Staff.level,
             Person.status,
+            Absence.starts_at,
             Absence.ends_at,
             _Deputy.last_name.label("deputy_last"),
             _Deputy.first_name.label("deputy_first"),
@@ -409,7 +404,7 @@ def staff_with_keys(session: Session, keys: list[str]) -> list[InCharge]:
             full_name(row.last_name, row.first_name),
             row.level,
             row.status == AccountStatus.ACTIVE,
-            row.ends_at - timedelta(microseconds=1) if row.ends_at else None,
+            last_moment(row.starts_at, row.ends_at) if row.ends_at else None,
             full_name(row.deputy_last or "", row.deputy_first or ""),
         )
         for row in rows
@@ -542,17 +537,13 @@ def communicators_listed(
         titled = sa.and_(*(Communicator.title_key.contains(word, autoescape=True) for word in folded))
         where.append(sa.or_(titled, Communicator.id.in_(member)))
     total = session.scalar(sa.select(sa.func.count()).select_from(Communicator).where(*where)) or 0
-    number = _page_within(page, total, size)
+    number = page_within(page, total, size)
     order = [column.desc() if is_descending else column for column in SORTS[sort]]
     rows = session.scalars(
         sa.select(Communicator).where(*where).order_by(*order, Communicator.id).limit(size).offset((number - 1) * size)
     ).all()
     names = _first_names(session, [row.id for row in rows])
     return Part([Listed(r.key, r.type, r.title, r.is_in_use, *names.get(r.id, ([], 0))) for r in rows], total, number)
-
-
-def _page_within(page: int, total: int, size: int) -> int:
-    return max(1, min(page, -(-total // size)))
 
 
 def _first_names(session: Session, communicators: list[int]) -> dict[int, tuple[list[str], int]]:
@@ -589,8 +580,7 @@ def words_of(text: str) -> list[str]:
 def _names_with(words: list[str]) -> list[sa.ColumnElement[bool]]:
     """Conditions on Person and Staff: the name or the login has each of the words in it."""
     return [
-        sa.or_(Person.name_key.contains(word, autoescape=True), sa.func.lower(Staff.login).contains(word, autoescape=True))
-        for word in words
+        sa.or_(Person.name_key.contains(word, autoescape=True), Staff.login_key.contains(word, autoescape=True)) for word in words
     ]
 
 
@@ -619,19 +609,12 @@ def terms_in_use(session: Session) -> dict[str, list[str]]:
 
 def staff_found(session: Session, sought: Sought, *, page: int, size: int) -> Part:
     """A page of the staff that are searched for, by name, with their last log-on. Two statements."""
-    at = now()
-    is_logged_on = sa.exists().where(
-        LoginSession.person_id == Person.id,
-        LoginSession.ended_at.is_(None),
-        LoginSession.idle_ends_at > at,
-        LoginSession.ends_at > at,
-    )
     where = [Person.kind == Kind.STAFF, *_names_with(words_of(sought.words))]
     where += [column == getattr(sought, kind) for kind, column in TERMS.items() if getattr(sought, kind)]
     if sought.is_logged_on:
-        where += [is_logged_on, Person.status == AccountStatus.ACTIVE]
+        where += [is_logged_on(Person.id), Person.status == AccountStatus.ACTIVE]
     total = session.scalar(sa.select(sa.func.count()).select_from(Person).join(Staff, Staff.id == Person.id).where(*where)) or 0
-    number = _page_within(page, total, size)
+    number = page_within(page, total, size)
     rows = session.execute(
         sa.select(
             Person.key,
@@ -644,7 +627,7 @@ def staff_found(session: Session, sought: Sought, *, page: int, size: int) -> Pa
             Staff.specialty,
             Staff.last_logon_at,
             Staff.last_logout_at,
-            is_logged_on.label("is_logged_on"),
+            is_logged_on(Person.id).label("is_logged_on"),
         )
         .join(Staff, Staff.id == Person.id)
         .where(*where)

@@ -423,7 +423,7 @@ def was_sent(author: int, form_key: str) -> bool:
 def _check_limit(session: Session, patient: int) -> None:
     """Raises TooMany, and NotAllowed for an account that is not active any more."""
     for limit, span in ((HOURLY, timedelta(hours=1)), (DAILY, timedelta(days=1))):
-        status, oldest = session.execute(_PATIENT_AND_NTH, {"author": patient, "n": limit - 1}).one()
+        status, oldest = session.connection().execute(_PATIENT_AND_NTH, {"author": patient, "n": limit - 1}).one()
         if status != AccountStatus.ACTIVE:
             raise NotAllowed("the account is locked")
         if oldest is None:  # nor are there as many as the larger limit

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 from sqlalchemy.orm.attributes import flag_modified
 
 from practice import routing
@@ -16,7 +16,6 @@ from practice.communicators import (
     AudienceCommunicator,
     Communicator,
     CommunicatorFacility,
-    InCharge,
     Membership,
     all_routable,
     eligible,
@@ -26,7 +25,7 @@ from practice.communicators import (
     supposing,
 )
 from practice.conversations import clean, release_lost_claims
-from practice.db import Actor, Transaction, db, new_key, now, transaction
+from practice.db import Actor, Transaction, counted, db, new_key, now, transaction
 from practice.drafts import delete_draft
 from practice.errors import Invalid, NotAllowed, NotVisible, Refused, Stale
 from practice.people import AccountStatus, Kind, Person, Staff, active_admins, must_be_admin, title_key
@@ -53,11 +52,11 @@ def save_communicator(
     title: str,
     staff: Iterable[str],
     is_in_use: bool,
-    by: Actor,
     version: int | None = None,
     help: str | None = None,
     facilities: Iterable[str] | None = None,
     form_key: str | None = None,
+    by: Actor,
 ) -> str:
     """Makes a communicator (`key` None) or changes one; delivers what waited for it. Answers its key.
 
@@ -187,7 +186,7 @@ def delete_communicator(key: str, *, by: Actor) -> None:
         communicator = _load(tx.session, key)
         if has_threads(tx.session, communicator.id):
             raise HasThreads(communicator.title)
-        staff = sorted(one.login for one in in_charge(tx.session, communicator))
+        staff = sorted(one.login for one in in_charge_of(tx.session, [communicator.id])[communicator.id])
         tx.note_change(_values(communicator) | {"staff": staff}, {})
         routing.forget_audiences(tx.session, communicator.id)
         for table in (Membership, CommunicatorFacility):
@@ -232,10 +231,13 @@ def has_threads(session: Session, communicator: int) -> bool:
     return bool(session.scalar(delivered))
 
 
-def threads_count(session: Session, communicator: int, *, at_most: int = 1000) -> int:
-    """How many times a thread was put in front of it, counted up to `at_most`."""
-    some = sa.select(Delivery.id).where(Delivery.communicator_id == communicator).limit(at_most).subquery()
-    return session.scalar(sa.select(sa.func.count()).select_from(some)) or 0
+def threads_count(session: Session, communicator: int) -> int:
+    """How many threads were ever put in front of it, counted up to COUNTED + 1."""
+    earlier = aliased(Delivery)
+    is_again = sa.exists().where(
+        earlier.thread_id == Delivery.thread_id, earlier.communicator_id == communicator, earlier.id < Delivery.id
+    )  # DISTINCT would read them all
+    return counted(session, sa.select(Delivery.id).where(Delivery.communicator_id == communicator, sa.not_(is_again)))
 
 
 def gaps_without(session: Session, key: str | None, *, kind: RequestType, staff: list[str], is_in_use: bool) -> bool:
@@ -252,12 +254,10 @@ def _ids(session: Session, keys: Iterable[str]) -> list[int]:
 
 # ---- What a save would do ------------------------------------------------------------------------
 
-COUNTED = 1000  # threads are counted up to here; more is "more than"
-
 
 @dataclass(frozen=True)
 class Impact:
-    """Who would see what if a communicator were saved: people and threads gained and lost (threads up to 1,000), claims
+    """Who would see what if a communicator were saved: people and threads gained and lost (threads up to COUNTED + 1), claims
     that would be released."""
 
     gaining: int = 0
@@ -310,8 +310,7 @@ def _audiences_by(session: Session, people: set[int], audiences: set[int], *, wi
 
 
 def _threads_in(session: Session, audiences: set[int]) -> int:
-    some = sa.select(Thread.id).where(Thread.audience_id.in_(sorted(audiences))).limit(COUNTED + 1).subquery()
-    return session.scalar(sa.select(sa.func.count()).select_from(some)) or 0
+    return counted(session, sa.select(Thread.id).where(Thread.audience_id.in_(sorted(audiences))))
 
 
 def _claims_in(session: Session, person: int, audiences: set[int]) -> int:
@@ -373,16 +372,15 @@ def would_deliver(key: str | None, **values: Any) -> int:
 
     It is done and taken back; only where something waits. A save that would be refused delivers nothing.
     """
-    waiting = sa.select(Thread.id).where(Thread.unrouted_since.is_not(None)).limit(COUNTED + 1).subquery()
-    count = sa.select(sa.func.count()).select_from(waiting)
-    if not db.session.scalar(count):
+    waiting = sa.select(Thread.id).where(Thread.unrouted_since.is_not(None))
+    if not counted(db.session(), waiting):
         return 0
     try:
         with transaction(by=values["by"], did="save_communicator") as tx:
-            before = tx.session.scalar(count) or 0
+            before = counted(tx.session, waiting)
             save_communicator(key, **values)
             tx.session.flush()
-            raise _TakenBack(before - (tx.session.scalar(count) or 0))
+            raise _TakenBack(before - counted(tx.session, waiting))
     except _TakenBack as done:
         return int(done.args[0])
     except Refused:
@@ -595,10 +593,6 @@ def _absence_values(session: Session, absence: Absence, staff: Person) -> dict[s
 
 
 # ---- Shared --------------------------------------------------------------------------------------
-
-
-def in_charge(session: Session, communicator: Communicator) -> list[InCharge]:
-    return in_charge_of(session, [communicator.id])[communicator.id]
 
 
 def _load(session: Session, key: str) -> Communicator:

@@ -238,6 +238,20 @@ def changed(session: Session, statement: sa.Executable) -> int:
     return cast("sa.CursorResult[Any]", session.execute(statement)).rowcount
 
 
+COUNTED = 1000  # one more means "more than"
+
+
+def counted(session: Session, statement: sa.GenerativeSelect, *, at_most: int = COUNTED) -> int:
+    """How many rows a SELECT has; `at_most` + 1 where there are more than `at_most`."""
+    some = statement.limit(at_most + 1).subquery()
+    return session.scalar(sa.select(sa.func.count()).select_from(some)) or 0
+
+
+def page_within(page: int, total: int, size: int) -> int:
+    """The number of a page, from 1; of the last one where there are not so many."""
+    return max(1, min(page, -(-total // size)))
+
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -292,7 +306,7 @@ def engine_options(url: str, *, read_only: bool) -> dict[str, Any]:
     """Flask-SQLAlchemy's options of one engine."""
     if url.startswith("sqlite"):
         return {"url": url, "hide_parameters": True, "connect_args": {"timeout": 5}}
-    options = "-c statement_timeout=5000 -c lock_timeout=3000 -c idle_in_transaction_session_timeout=10000"
+    options = "-c statement_timeout=5000 -c lock_timeout=3000 -c idle_in_transaction_session_timeout=10000 -c jit=off"
     if read_only:
         options += " -c default_transaction_read_only=on"
     found: dict[str, Any] = {

@@ -324,7 +324,7 @@ def _fingerprint_of(brought: Import) -> str:
     return str(lines) if brought.done_at else _fingerprint(json.loads(brought.columns), lines)
 
 
-def check_more(key: str, *, by: Actor, most: int = STEP) -> bool:
+def check_more(key: str, *, most: int = STEP, by: Actor) -> bool:
     """Checks up to `most` further lines; answers whether all are checked. Raises NotVisible, NotAllowed."""
     with transaction(by=by, did="check_import", about=key) as tx:
         tx.is_silent = True  # nothing but the file's own state changes

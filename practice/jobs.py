@@ -8,7 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from practice import audit, conversations, imports, links, outbox, patients, routing, sessions, trays  # noqa: F401
+import practice.patients  # noqa: F401  for its tables: no job needs it, the schema does
+import practice.trays  # noqa: F401  the same
+from practice import audit, conversations, imports, links, outbox, routing, sessions
 from practice.db import SYSTEM, WRITE, Model, Transaction, changed, db, now, transaction
 
 

@@ -14,16 +14,15 @@ from sqlalchemy.orm import Session
 from practice.appointments import AppointmentRequest
 from practice.communicators import CommunicatorFacility
 from practice.conversations import clean
-from practice.db import Actor, Transaction, again_if_doubled, db, new_key, transaction
+from practice.db import COUNTED, Actor, Transaction, again_if_doubled, changed, counted, db, new_key, page_within, transaction
 from practice.errors import Invalid, NotAllowed, NotVisible, Stale
-from practice.people import Staff, must_be_admin, title_key
+from practice.people import Staff, must_be_admin, term_key
 from practice.results import ResultRequest
 from practice.routing import hold_routing_still
 from practice.settings import Facility, ReferringPhysician, StaffTerm, TermKind
 from practice.threads import PAGE, Thread
 
 ADDRESS_MAX = 200
-MOST_USES = 1000  # counted up to here
 
 
 class ListName(StrEnum):
@@ -56,7 +55,7 @@ COLUMN_OF = {
 
 
 class Used(NotAllowed):
-    """A used entry is not deleted: switch it off instead. `count` up to 1,000."""
+    """A used entry is not deleted: switch it off instead. `count` up to COUNTED + 1."""
 
     status = 409
 
@@ -110,7 +109,7 @@ def entries(session: Session, which: ListName, *, number: int) -> Entries:
     model, where = _table(which)
     is_used = sa.func.coalesce(sa.func.sum(sa.case((model.is_in_use, 1), else_=0)), 0)
     total, in_use = session.execute(sa.select(sa.func.count(), is_used).select_from(model).where(*where)).one()
-    number = max(1, min(number, -(-total // PAGE)))
+    number = page_within(number, total, PAGE)
     page = sa.select(model).where(*where).order_by(sa.func.lower(model.name), model.id)
     rows = session.scalars(page.limit(PAGE).offset((number - 1) * PAGE))
     return Entries(number, [_entry(row) for row in rows], total, in_use)
@@ -122,11 +121,11 @@ def entry_with(session: Session, which: ListName, key: str) -> Entry | None:
     return _entry(row) if row else None
 
 
-def uses(session: Session, which: ListName, key: str) -> int:
-    """How often the entry is used, counted up to 1,000."""
+def uses(session: Session, which: ListName, key: str, *, at_most: int = COUNTED) -> int:
+    """How often the entry is used; `at_most` + 1 where that is more than `at_most`."""
     model, where = _table(which)
     row = session.scalar(sa.select(model).where(model.key == key, *where))
-    return _uses(session, which, row) if row else 0
+    return counted(session, _uses(which, row), at_most=at_most) if row else 0
 
 
 def _table(which: ListName) -> tuple[Any, list[Any]]:
@@ -139,26 +138,19 @@ def _entry(row: Any) -> Entry:
     return Entry(row.key, row.name, getattr(row, "address", ""), bool(row.is_in_use))
 
 
-def _uses(session: Session, which: ListName, row: Any) -> int:
-    """A request and its thread are one use; each communicator that serves a facility is one."""
+def _uses(which: ListName, row: Any) -> sa.GenerativeSelect:
+    """A row for each use. A request and its thread are one; each communicator that serves a facility is one."""
     if which in KIND_OF:
-        found = [sa.select(Staff.id).where(COLUMN_OF[KIND_OF[which]] == row.name)]
-    elif which == ListName.PHYSICIANS:
-        found = [sa.select(AppointmentRequest.thread_id).where(AppointmentRequest.physician_id == row.id)]
-    else:
-        threads = sa.union(
-            sa.select(AppointmentRequest.thread_id).where(AppointmentRequest.facility_id == row.id),
-            sa.select(ResultRequest.thread_id).where(ResultRequest.location_id == row.id),
-            sa.select(Thread.id).where(Thread.facility_id == row.id),
-        ).subquery()
-        served = sa.select(CommunicatorFacility.communicator_id).where(CommunicatorFacility.facility_id == row.id)
-        found = [sa.select(threads), served]
-    return min(sum(_counted(session, statement) for statement in found), MOST_USES)
-
-
-def _counted(session: Session, statement: sa.Select[Any]) -> int:
-    some = statement.limit(MOST_USES).subquery()
-    return session.scalar(sa.select(sa.func.count()).select_from(some)) or 0
+        return sa.select(Staff.id).where(COLUMN_OF[KIND_OF[which]] == row.name)
+    if which == ListName.PHYSICIANS:
+        return sa.select(AppointmentRequest.thread_id).where(AppointmentRequest.physician_id == row.id)
+    threads = sa.union(
+        sa.select(AppointmentRequest.thread_id).where(AppointmentRequest.facility_id == row.id),
+        sa.select(ResultRequest.thread_id).where(ResultRequest.location_id == row.id),
+        sa.select(Thread.id).where(Thread.facility_id == row.id),
+    ).subquery()
+    served = sa.select(CommunicatorFacility.communicator_id).where(CommunicatorFacility.facility_id == row.id)
+    return sa.union_all(sa.select(threads), served)
 
 
 # ---- Changing ------------------------------------------------------------------------------------
@@ -166,7 +158,7 @@ def _counted(session: Session, statement: sa.Select[Any]) -> int:
 
 @again_if_doubled
 def add_entry(
-    which: ListName, *, name: str, by: Actor, address: str = "", is_in_use: bool = True, form_key: str | None = None
+    which: ListName, *, name: str, address: str = "", is_in_use: bool = True, form_key: str | None = None, by: Actor
 ) -> str:
     """The key of a new entry; of the one that this form made before, when it is sent again. Raises Invalid."""
     name, address = _clean(which, name, address)
@@ -189,7 +181,7 @@ def add_entry(
         return key
 
 
-def save_entry(which: ListName, key: str, *, name: str, is_in_use: bool, seen: str, by: Actor, address: str = "") -> None:
+def save_entry(which: ListName, key: str, *, name: str, address: str = "", is_in_use: bool, seen: str, by: Actor) -> None:
     """Renames an entry, or switches it on or off; staff who are called by a word are called by the new one.
 
     Raises NotVisible, Stale when it is no longer as it was `seen`, Invalid.
@@ -205,9 +197,8 @@ def save_entry(which: ListName, key: str, *, name: str, is_in_use: bool, seen: s
             row.address = address
         if which in KIND_OF and name != before.name:
             column = COLUMN_OF[KIND_OF[which]]
-            staff = list(tx.session.scalars(sa.select(Staff.id).where(column == before.name)))
-            tx.session.execute(sa.update(Staff).where(column == before.name).values({column: name}))
-            tx.details["renamed"] = len(staff)
+            renamed = sa.update(Staff).where(column == before.name).values({column: name})
+            tx.details["renamed"] = changed(tx.session, renamed)
         tx.session.flush()
         tx.is_silent = before == after
         _note(tx, which, key, before.values, after.values)
@@ -218,7 +209,7 @@ def delete_entry(which: ListName, key: str, *, seen: str, by: Actor) -> None:
     with transaction(by=by, did="delete_entry") as tx:
         _alone(tx)
         row = _seen(tx.session, which, key, seen)
-        if count := _uses(tx.session, which, row):
+        if count := counted(tx.session, _uses(which, row)):
             raise Used(count)
         _note(tx, which, key, _entry(row).values, {})
         tx.session.delete(row)
@@ -228,11 +219,11 @@ def delete_entry(which: ListName, key: str, *, seen: str, by: Actor) -> None:
 def have_terms(kind: TermKind, names: Iterable[str], *, by: Actor) -> None:
     """Adds the words that the list does not have yet."""
     which = next(which for which, of in KIND_OF.items() if of == kind)
-    known = {title_key(name) for name in db.session.scalars(sa.select(StaffTerm.name).where(StaffTerm.kind == kind))}
+    known = {term_key(name) for name in db.session.scalars(sa.select(StaffTerm.name).where(StaffTerm.kind == kind))}
     for name in names:
-        if title_key(name) not in known:
+        if term_key(name) not in known:
             add_entry(which, name=name, by=by)
-            known.add(title_key(name))
+            known.add(term_key(name))
 
 
 def _alone(tx: Transaction) -> None:
@@ -252,7 +243,7 @@ def _must_be_free(session: Session, which: ListName, name: str, *, but: int = 0)
     """No other entry is called like this, whatever case and blanks."""
     model, where = _table(which)
     others = session.scalars(sa.select(model.name).where(model.id != but, *where))
-    if (title_key(name) or name) in {title_key(other) or other for other in others}:
+    if term_key(name) in {term_key(other) for other in others}:
         raise Invalid("name", "Another entry has this name.")
 
 

@@ -224,7 +224,7 @@ class NumberTaken(Invalid):
 
 
 @again_if_doubled
-def match(patient_key: str, record_number: str, *, seen: str, by: Actor) -> None:
+def match(patient_key: str, *, record_number: str, seen: str, by: Actor) -> None:
     """Matches the account to a number of the practice's record. Raises NotVisible, Invalid, NumberTaken, Stale."""
     number = " ".join(clean("record_number", record_number, RECORD_NUMBER_MAX).split())
     with transaction(by=by, did="match_patient", about=patient_key) as tx:
@@ -276,7 +276,7 @@ def _set_status(tx: Transaction, account: Account, status: AccountStatus) -> Non
 
 
 @again_if_doubled
-def link_staff(patient_key: str, staff_login: str, *, seen: str, by: Actor) -> None:
+def link_staff(patient_key: str, *, staff_login: str, seen: str, by: Actor) -> None:
     """This patient and this member of staff are one human, who from now on has no sight of their own threads as staff.
 
     What nobody else could receive waits unrouted. Raises NotVisible, Invalid when either has a link already, Stale.
@@ -445,7 +445,7 @@ def seen_together(kept: Account, merged: Account) -> str:
 
 
 @again_if_doubled
-def merge(kept_key: str, merged_key: str, *, form_key: str, seen: str, by: Actor, is_confirmed: bool = False) -> str:
+def merge(kept_key: str, merged_key: str, *, form_key: str, seen: str, is_confirmed: bool = False, by: Actor) -> str:
     """All that the merged account has goes to the kept one, and the merged one is locked. Answers the key of the merge.
 
     Messages are never changed: their author stays the old account. Drafts stay behind. `is_confirmed`: although the two were

@@ -130,6 +130,11 @@ def title_key(text: str) -> str:
     return fold("".join(c for c in text if unicodedata.category(c) != "Cf"))
 
 
+def term_key(word: str) -> str:
+    """The same for a word of a list, which may be of signs alone that folding leaves nothing of: then the word itself."""
+    return title_key(word) or word
+
+
 def email_key(email: str) -> str:
     """Two addresses with the same key are the same account."""
     return unicodedata.normalize("NFKC", email).replace("\0", "").strip().casefold()

@@ -31,6 +31,13 @@ class LoginSession(Model):
     ended_at: Mapped[datetime | None]  # by log-out or by force: not even a draft is taken from it any more
 
 
+def is_logged_on(person: Any) -> sa.ColumnElement[bool]:
+    """Whether this person (a column of ids) has a session that lasts now. It ends when the account is disabled or locked."""
+    at = now()
+    lasts = LoginSession.ended_at.is_(None), LoginSession.idle_ends_at > at, LoginSession.ends_at > at
+    return sa.exists().where(LoginSession.person_id == person, *lasts)
+
+
 class BoxFilter(Model):
     """What a member of staff searches for. Personal values never stand in an address: the address carries this key."""
 

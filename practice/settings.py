@@ -187,13 +187,8 @@ REQUESTED_IN = {
 # ---- When it is open -----------------------------------------------------------------------------
 
 
-def business_calendar(session: sa.orm.Session | None = None) -> BusinessCalendar:
-    """When the practice is open, as it is saved now."""
-    return calendar_of(the_practice(session), session)
-
-
 def calendar_of(practice: Any, session: sa.orm.Session | None = None) -> BusinessCalendar:
-    """The same of a practice that was read before: the row, or one with its columns.
+    """When a practice that was read before is open: the row, or one with its columns.
 
     Its own days are read once in a process for each change of them: their key is a new one each time.
     """

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from practice.calendar import Opening, countries, public_holidays, regions_of, time_zones
 from practice.conversations import clean, is_visible
-from practice.db import Actor, Transaction, db, new_key, transaction
+from practice.db import Actor, Transaction, counted, db, new_key, transaction
 from practice.drafts import delete_draft
 from practice.errors import Invalid, NotVisible, Stale
 from practice.people import must_be_admin
@@ -39,7 +39,6 @@ OUTSIDE = {
 LOGO_MAX, LOGO_SIDE_MAX = 200_000, 4000  # bytes, pixels
 NAME_MAX = 120  # of a closed day
 FIRST_YEAR, LAST_YEAR = 2020, 2099  # holidays are kept for these
-COUNTED = 1000  # requests under way are counted so far
 
 
 # ---- Settings ------------------------------------------------------------------------------------
@@ -108,7 +107,7 @@ def _problem_of_text(name: str, text: str, most: int) -> Invalid | None:
     return None
 
 
-def save_practice(values: Settings, *, version: int | None, by: Actor, form_key: str | None = None) -> None:
+def save_practice(values: Settings, *, version: int | None, form_key: str | None = None, by: Actor) -> None:
     """Raises Invalid (the first of problems_of), and Stale when somebody saved other values after `version`.
 
     `form_key`: the form whose draft is done with.
@@ -200,7 +199,7 @@ def save_holidays(year: int, *, closed: Iterable[date], version: int | None, by:
         )
 
 
-def add_closed_day(day: date | None, *, name: str, by: Actor, form_key: str | None = None) -> date:
+def add_closed_day(day: date | None, *, name: str, form_key: str | None = None, by: Actor) -> date:
     """One more day on which the practice is closed; answers it. Raises Invalid. The same form again changes nothing."""
     if day is None or not FIRST_YEAR <= day.year <= LAST_YEAR:
         raise Invalid("day", "Choose a day from 2020 to 2099.")
@@ -314,7 +313,7 @@ def _size_of_jpeg(content: bytes) -> tuple[int, int] | None:
 
 
 def save_menu(
-    items_on: Iterable[MenuItem], *, meaningful_use: bool, version: int | None, by: Actor, form_key: str | None = None
+    items_on: Iterable[MenuItem], *, meaningful_use: bool, version: int | None, form_key: str | None = None, by: Actor
 ) -> None:
     """What patients have. Raises Stale when somebody saved something else after `version`."""
     wanted = {item: item in set(items_on) for item in MenuItem} | {"meaningful_use": meaningful_use}
@@ -341,6 +340,5 @@ def closes(practice: Any, items_on: Iterable[MenuItem], *, meaningful_use: bool)
 
 
 def under_way(kind: RequestType) -> int:
-    """How many requests of a type wait for an answer, counted up to COUNTED; by the index of those that wait."""
-    some = sa.select(Thread.id).where(Thread.due_at.is_not(None), Thread.type == kind).limit(COUNTED).subquery()
-    return db.session.scalar(sa.select(sa.func.count()).select_from(some)) or 0
+    """How many requests of a type wait for an answer, counted up to COUNTED + 1; by the index of those that wait."""
+    return counted(db.session(), sa.select(Thread.id).where(Thread.due_at.is_not(None), Thread.type == kind))

@@ -300,7 +300,7 @@ def people_found(session: Session, text: str, *, kinds: Iterable[Kind] = tuple(K
     if not low:
         return []
     ids = [
-        sa.select(Staff.id).where(sa.func.lower(Staff.login) == text.strip().lower()),
+        sa.select(Staff.id).where(Staff.login_key == email_key(text)),
         sa.select(Person.id).where(Person.email_key == email_key(text)),
         sa.select(Patient.id).where(Patient.record_number == text.strip()),
     ]

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from practice.conversations import clean
-from practice.db import Actor, Model, again_if_doubled, db, now, transaction
+from practice.db import Actor, Model, again_if_doubled, counted, db, now, transaction
 from practice.drafts import delete_draft
 from practice.errors import Invalid, NotVisible, Stale
 from practice.people import Person, Staff, must_be_admin
@@ -156,8 +156,12 @@ def lies_in(tray: Tray, key: str) -> bool:
 
 
 def unrouted_count(*, at_most: int = 100) -> int:
-    some = sa.select(Thread.id).where(Thread.unrouted_since.is_not(None)).limit(at_most).subquery()
-    return db.session.scalar(sa.select(sa.func.count()).select_from(some)) or 0
+    """How many threads wait for a recipient; `at_most` + 1 where more than `at_most` do."""
+    return db.session.connection().scalar(_UNROUTED_COUNT, {"at_most": at_most + 1}) or 0
+
+
+_some_unrouted = sa.select(Thread.id).where(Thread.unrouted_since.is_not(None)).limit(sa.bindparam("at_most")).subquery()
+_UNROUTED_COUNT = sa.select(sa.func.count()).select_from(_some_unrouted)  # built once: every page of the side asks it
 
 
 def last_handing(key: str) -> Any:
@@ -347,6 +351,5 @@ def place_of_opening(key: str, *, is_newer: bool) -> Place | None:
 
 
 def recent_openings(*, at_most: int = 100) -> int:
-    """How many envelopes were opened in the last seven days, counted up to `at_most`."""
-    some = sa.select(BreakGlass.id).where(BreakGlass.at > now() - RECENT).limit(at_most).subquery()
-    return db.session.scalar(sa.select(sa.func.count()).select_from(some)) or 0
+    """How many envelopes were opened in the last seven days; `at_most` + 1 where more than `at_most` were."""
+    return counted(db.session(), sa.select(BreakGlass.id).where(BreakGlass.at > now() - RECENT), at_most=at_most)

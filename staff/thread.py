@@ -17,6 +17,7 @@ from staff.inbox import kept, listed, row_words
 from web.answers import Answer, is_htmx, notice, to
 from web.facts import facts_of
 from web.formats import day, full_name, stamp
+from web.forms import version_in
 from web.gate import visitor
 from web.looks import note_look
 
@@ -49,7 +50,7 @@ def release(key: str) -> Answer:
 @blueprint.post("/messages/<key>/removal")
 def delete(key: str) -> Answer:
     try:
-        conversations.remove(key, version=_version(), by=visitor().actor)
+        conversations.remove(key, version=version_in(request.form.get("version")), by=visitor().actor)
     except NotAllowed as refused:
         return pane(open_logged(key), 409, refusal=_why_not(str(refused)))
     except Stale:
@@ -69,18 +70,12 @@ def _kept_of_in_box() -> dict[str, Any]:
 
 def _act(key: str, verb: Callable[..., None], done: str) -> Answer:
     try:
-        verb(key, version=_version(), by=visitor().actor)
+        verb(key, version=version_in(request.form.get("version")), by=visitor().actor)
     except Stale:
         return lost_race(key)
     if is_htmx():
         return pane(open_logged(key), is_changed=True)
     return to("staff.message", key=key, done=done, **kept())
-
-
-def _version() -> int:
-    """The version the page showed; nonsense is a version nothing has."""
-    text = request.form.get("version", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
 
 
 def _why_not(reason: str) -> str:

@@ -21,8 +21,8 @@ from sqlalchemy import event
 from werkzeug.test import Client, TestResponse
 
 from practice import amendments, appointments, conversations, people, results, sessions, settings
-from practice.communicators import Communicator, CommunicatorFacility, box_of
-from practice.coverage import in_charge, save_communicator
+from practice.communicators import Communicator, CommunicatorFacility, box_of, in_charge_of
+from practice.coverage import save_communicator
 from practice.db import COMMAND, WRITE, Actor, Base, db, new_key, now, transaction
 from practice.errors import NotVisible
 from practice.people import Gender
@@ -321,7 +321,7 @@ class Cast:
         """Saves a communicator with other members or another status."""
         db.session.close()
         now_saved = db.session.scalars(sa.select(Communicator).where(Communicator.title == title)).one()
-        keys = [p.key for p in staff] if staff is not None else [m.key for m in in_charge(db.session, now_saved)]
+        keys = [one.key for one in (in_charge_of(db.session(), [now_saved.id])[now_saved.id] if staff is None else staff)]
         save_communicator(
             now_saved.key,
             kind=now_saved.type,

@@ -5,10 +5,9 @@ An admin keeps everybody's, a member of staff their own: who may do what is aske
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
-import wtforms
 from flask import request, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -20,31 +19,16 @@ from practice.absences import start_of_day
 from practice.board import AbsenceRow
 from practice.communicators import InCharge, Routable
 from practice.db import db
-from practice.errors import Invalid, NotVisible, Stale
+from practice.errors import Invalid, Stale
 from practice.threads import PAGE
 from web.answers import Answer, notice, page, to
 from web.formats import local, long_day, present_practice
-from web.forms import Filled, Form, opened, tidy
+from web.forms import DateField, Filled, Form, is_key, must_be_key, opened, page_number, tidy, version_in
 from web.gate import visitor
 
 ID_MAX = 60
 OFFERED = 50  # in a practice of at most so many staff the IDs are offered while typing
 YEARS = range(2000, 2100)
-
-
-class DateField(wtforms.DateField):
-    """A day; nothing where nothing was entered."""
-
-    def process_formdata(self, valuelist: list[str]) -> None:
-        self.data = None
-        if valuelist and valuelist[0].strip():
-            try:
-                day = date.fromisoformat(valuelist[0].strip())
-            except ValueError:
-                raise ValueError(_("Write the date as year-month-day, such as 2026-12-01")) from None
-            if day.year not in YEARS:
-                raise ValueError(_("Choose a day between the years 2000 and 2099."))
-            self.data = day
 
 
 def may_be_id(form: Any, field: Any) -> None:
@@ -60,16 +44,15 @@ class AbsenceForm(Form):
     """`staff` only where an admin adds one for somebody."""
 
     staff = id_field(_l("ID of who is absent"), Filled(_l("Write the ID of the member of staff.")))
-    first_day = DateField(_l("From"), [Filled(_l("Choose the first day."))])
-    last_day = DateField(_l("To"), [Filled(_l("Choose the last day."))])
+    first_day = DateField(_l("From"), [Filled(_l("Choose the first day."))], years=YEARS)
+    last_day = DateField(_l("To"), [Filled(_l("Choose the last day."))], years=YEARS)
     deputy = id_field(_l("ID of the deputy"))
     version = HiddenField()
     confirmed = HiddenField()
 
     @property
     def seen_version(self) -> int:
-        text = self.version.data or ""
-        return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+        return version_in(self.version.data)
 
 
 @dataclass(frozen=True)
@@ -117,10 +100,8 @@ def change(desk: Desk, key: str) -> Answer:
 
 def end(desk: Desk, key: str) -> Answer:
     found = one(desk, key)
-    text = request.form.get("version", "")
-    version = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
     try:
-        coverage.end_absence(found.key, version=version, by=visitor().actor)
+        coverage.end_absence(found.key, version=version_in(request.form.get("version")), by=visitor().actor)
     except Stale:
         db.session.close()
         return shown(desk, None, None, 409, stale=one(desk, key))
@@ -186,15 +167,9 @@ def overtaken(desk: Desk, form: Any, found: AbsenceRow | None, deputy: InCharge 
 # ---- Shared --------------------------------------------------------------------------------------
 
 
-def is_key(text: str) -> bool:
-    """Whether this can be the key of a row."""
-    return len(text) == 22 and text.isascii() and "\0" not in text
-
-
 def one(desk: Desk, key: str) -> AbsenceRow:
     """Raises NotVisible, for somebody else's too where a person keeps their own."""
-    if not is_key(key):
-        raise NotVisible
+    must_be_key(key)
     return board.absence_with(db.session(), key, staff=desk.staff)
 
 
@@ -227,8 +202,7 @@ def values_of(found: AbsenceRow) -> dict[str, Any]:
 def shown(desk: Desk, form: Any, found: AbsenceRow | None, status: int = 200, **context: Any) -> Answer:
     """The list, with the form beside it where there is one."""
     is_past = bool(request.args.get("past"))
-    text = request.args.get("page", "")
-    number = max(int(text), 1) if text.isascii() and text.isdigit() and len(text) < 6 else 1
+    number = page_number(request.args.get("page"))
     rows, total = board.absences(db.session(), past=is_past, page=number, staff=desk.staff)
     values: dict[str, Any] = {
         "desk": desk,

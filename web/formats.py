@@ -21,6 +21,7 @@ from markupsafe import Markup
 from sqlalchemy.exc import SQLAlchemyError
 
 from practice.db import now
+from practice.people import AccountStatus
 from practice.settings import Practice, RequestType, new_practice, the_practice
 
 ICON_OF = {"Appointment": "clock", "Result": "files", "Others": "envelope", "Amendment": "exclamation-lg"}
@@ -29,6 +30,12 @@ WORD_OF = {
     RequestType.RESULT: _l("Result"),
     RequestType.OTHERS: _l("Others"),
     RequestType.AMENDMENT: _l("Amendment"),
+}
+STATUS_WORDS = {
+    AccountStatus.ACTIVE: _l("Active"),
+    AccountStatus.INVITED: _l("Invited"),
+    AccountStatus.LOCKED: _l("Locked"),
+    AccountStatus.DISABLED: _l("Disabled"),
 }
 FIXED_TITLES = {
     "Appointment request": _l("Appointment request"),
@@ -71,8 +78,12 @@ def gettext(text: str, **variables: Any) -> str:
     return found % variables if variables else found
 
 
+def yes_or_no(is_so: Any) -> str:
+    return gettext("Yes") if is_so else gettext("No")
+
+
 @pass_eval_context
-def _in_template(context: EvalContext, text: str, **variables: Any) -> str:
+def _in_template(context: EvalContext, text: str, /, **variables: Any) -> str:
     """The `_` and `gettext` of the templates, as Jinja's: a text is a format even without variables."""
     if variables or not context.autoescape:
         found = gettext(text)

@@ -1,9 +1,11 @@
 """Forms: text cleaned the way it is kept, a key against sending twice, errors from verbs put beside their fields."""
 
 import unicodedata
+from datetime import date
 from functools import lru_cache
 from typing import Any
 
+import wtforms
 from flask import request
 from flask_babel import get_locale, gettext
 from flask_babel import lazy_gettext as _l
@@ -16,8 +18,10 @@ from wtforms.validators import StopValidation, ValidationError
 from practice.conversations import is_visible
 from practice.db import new_key
 from practice.drafts import draft_values
-from practice.errors import Invalid
+from practice.errors import Invalid, NotVisible
 from web.gate import UNSAFE, visitor
+
+KEY_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
 def tidy(text: str | None) -> str:
@@ -51,6 +55,27 @@ class AtMost:
     def __call__(self, form: Any, field: Field) -> None:
         if field.data and len(field.data) > self.most:
             raise ValidationError(self.text)
+
+
+class DateField(wtforms.DateField):
+    """A day; nothing where nothing was entered. `years`: those it may be of; None: any."""
+
+    def __init__(self, label: Any, validators: Any = None, *, years: range | None = None, **more: Any) -> None:
+        super().__init__(label, validators, **more)
+        self.years = years
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        self.data = None
+        if not valuelist or not valuelist[0].strip():
+            return
+        try:
+            day = date.fromisoformat(valuelist[0].strip())
+        except ValueError:
+            raise ValueError(gettext("Write the date as year-month-day, such as 2026-12-01")) from None
+        if self.years and day.year not in self.years:
+            first, last = str(self.years[0]), str(self.years[-1])
+            raise ValueError(gettext("Choose a day between the years %(first)s and %(last)s.", first=first, last=last))
+        self.data = day
 
 
 @lru_cache(maxsize=32)
@@ -103,3 +128,51 @@ def opened(form: type[Form], **defaults: Any) -> Form:
         shown.key.data = key
         return shown
     return form(formdata=None, key=new_key(), **defaults)
+
+
+# ---- What an address or a form says --------------------------------------------------------------
+
+
+def is_key(text: str) -> bool:
+    """Whether this can be the key of a row; nothing else is ever asked of the database."""
+    return len(text) == 22 and KEY_CHARACTERS.issuperset(text)
+
+
+def must_be_key(key: str) -> None:
+    """Raises NotVisible for what can be the key of nothing."""
+    if not is_key(key):
+        raise NotVisible
+
+
+def keys_in(name: str) -> list[str]:
+    """The keys that the sent form carries under `name`, each once."""
+    return [key for key in dict.fromkeys(request.form.getlist(name)) if is_key(key)]
+
+
+def version_in(text: str | None) -> int:
+    """The version a page showed; nonsense is -1, a version nothing has."""
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else -1
+
+
+def page_number(text: str | None) -> int:
+    """The page that an address or a form names; the first for anything else."""
+    return max(int(text), 1) if text and text.isascii() and text.isdigit() and len(text) < 6 else 1
+
+
+class KeysField(Field):
+    """Keys of rows, each in an input of the same name. `gone`: what to say when one cannot be a key."""
+
+    data: list[str]
+
+    def __init__(self, label: Any, *, gone: Any, **more: Any) -> None:
+        super().__init__(label, **more)
+        self.gone = gone
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        self.data = list(dict.fromkeys(valuelist))
+        if not all(map(is_key, self.data)):
+            self.data = [key for key in self.data if is_key(key)]
+            raise ValueError(self.gone)
+
+    def process_data(self, value: Any) -> None:
+        self.data = list(value or [])

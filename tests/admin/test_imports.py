@@ -132,7 +132,7 @@ KIND = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 
 def shared_texts(text: str, lines: int, columns: int) -> bytes:
     """An .xlsx that holds a text once and shows it in every cell."""
-    row = f"<row>{'<c t="s"><v>0</v></c>' * columns}</row>"
+    row = "<row>" + '<c t="s"><v>0</v></c>' * columns + "</row>"
     kinds = {"workbook": "sheet.main", "sheet": "worksheet", "texts": "sharedStrings"}
     named = "".join(f'<Override PartName="/xl/{part}.xml" ContentType="{KIND}.{kind}+xml"/>' for part, kind in kinds.items())
     to = "".join(

@@ -297,7 +297,7 @@ def test_a_merge_without_its_second_word_or_a_choice_is_422(cast: Cast, wrong: d
 def test_one_account_twice_and_two_staff_accounts_are_refused(cast: Cast) -> None:
     assert merge(cast, cast.sophie, cast.sophie).status_code == 422
     for player, login in ((cast.sophie, "dan"), (cast.jihae, "ivan")):
-        patients.link_staff(player.key, login, seen=account(player).seen, by=COMMAND)
+        patients.link_staff(player.key, staff_login=login, seen=account(player).seen, by=COMMAND)
     answer = merge(cast, cast.sophie, cast.jihae)
     assert answer.status_code == 422 and "two different staff accounts" in answer.text
 

@@ -13,7 +13,7 @@ from practice.calendar import public_holidays
 from practice.conversations import promised_by
 from practice.db import COMMAND, Audit, db, now
 from practice.errors import Invalid, NotAllowed, NotVisible
-from practice.settings import Holiday, Logo, Practice, RequestType, business_calendar, the_practice
+from practice.settings import Holiday, Logo, Practice, RequestType, calendar_of, the_practice
 from tests.conftest import Cast
 from tests.examples.admin_practice import PICTURE, File, png, practice_form
 
@@ -239,7 +239,7 @@ def test_sending_costs_no_statement_more_for_own_days(cast: Cast, statements) ->
     with statements() as before:
         cast.send(cast.sophie, to="Clinicians")
     setup.add_closed_day(date(2026, 11, 23), name="Moving house", by=cast.ada.actor)
-    business_calendar()
+    calendar_of(the_practice())
     with statements() as after:
         cast.send(cast.sophie, to="Clinicians")
     assert len(after) == len(before)
@@ -271,9 +271,9 @@ def test_a_year_that_is_none_is_the_present_one(cast: Cast, year: str) -> None:
 def test_a_public_holiday_on_which_it_is_open(cast: Cast, htmx: bool) -> None:
     response = cast.ada.post(HOLIDAYS, ticks(*(d for d in ALL if d != "2026-11-26")), htmx=htmx)
     assert response.status_code == (200 if htmx else 303) and days() == {date(2026, 11, 26): False}
-    assert business_calendar().is_business_day(date(2026, 11, 26))
+    assert calendar_of(the_practice()).is_business_day(date(2026, 11, 26))
     cast.ada.post(HOLIDAYS, ticks(*ALL))
-    assert days() == {} and not business_calendar().is_business_day(date(2026, 11, 26))
+    assert days() == {} and not calendar_of(the_practice()).is_business_day(date(2026, 11, 26))
 
 
 @pytest.mark.parametrize("htmx", [False, True])

@@ -25,7 +25,7 @@ def _locked(cast: Any) -> dict[str, Any]:
 
 
 def _linked(cast: Any) -> dict[str, Any]:
-    patients.link_staff(cast.hugo.key, "dan", seen=account_of(db.session(), cast.hugo.key).seen, by=COMMAND)
+    patients.link_staff(cast.hugo.key, staff_login="dan", seen=account_of(db.session(), cast.hugo.key).seen, by=COMMAND)
     return _account(cast)
 
 

@@ -134,6 +134,13 @@ def test_a_deputy_sees_for_whom(cast: Cast) -> None:
     assert mine == {"Scheduler": (), "Media Manager": ("STAFF, MAX",)}
 
 
+def test_who_stands_in_for_a_colleague_of_their_own_communicator_is_told_so(cast: Cast) -> None:
+    away(cast.fay, cast.sam)
+    db.session.close()
+    mine = {one.title: one.instead_of for one in box_of(db.session, cast.sam.id, None).mine}
+    assert mine == {"Scheduler": ("STAFF, FAY",), "Clinicians": ("STAFF, FAY",)}
+
+
 def test_an_absence_begins_and_ends_by_itself_and_routes_what_waited(cast: Cast) -> None:
     disable(cast.max)
     coverage.set_staff_status(cast.max.key, AccountStatus.ACTIVE, by=COMMAND)
@@ -551,6 +558,8 @@ def test_each_deputy_stands_in_for_their_own_colleague_alone(cast: Cast) -> None
 def test_a_box_takes_one_statement_and_one_more_for_a_deputy(cast: Cast, statements: Any) -> None:
     cast.change("Media Manager", staff=[cast.max, cast.sam])
     cast.change("Media Manager", staff=[cast.max])
+    away(cast.rita, cast.dan)
+    away(cast.ivan, cast.nina, first=5, last=6)
     counts = []
     for who in (cast.nina, cast.sam):
         db.session.close()

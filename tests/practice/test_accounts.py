@@ -48,19 +48,28 @@ def rows(did: str) -> list[Audit]:
 
 
 def together(cast: Cast, *acts: Callable[[], Any]) -> list[Exception | None]:
-    """Runs them at the same time; what each raised."""
+    """Runs them at the same time; what each raised. On a machine with other work SQLite may keep one waiting for longer than
+    its 5 seconds: that one sends again, as the page of a 503 says."""
     found: list[Exception | None] = [None] * len(acts)
     gate = threading.Barrier(len(acts))
 
     def run(n: int, act: Callable[[], Any]) -> None:
         with cast.app.app_context():
             gate.wait()
-            try:
-                act()
-            except Exception as error:  # told by the assertion
-                found[n] = error
-            finally:
-                db.session.remove()
+            for again in (True, True, False):
+                try:
+                    act()
+                except sa.exc.OperationalError as error:
+                    found[n] = error
+                    if again:
+                        continue
+                except Exception as error:  # told by the assertion
+                    found[n] = error
+                else:
+                    found[n] = None
+                finally:
+                    db.session.remove()
+                return
 
     threads = [threading.Thread(target=run, args=one) for one in enumerate(acts)]
     for thread in threads:
@@ -183,7 +192,7 @@ def test_of_two_admins_who_demote_each_other_one_stays(cast: Cast) -> None:
         return lambda: accounts.save_staff(whom.key, replace(whom.values, is_admin=False), seen=whom.seen, by=by.actor)
 
     outcome = together(cast, demote(ada_seen, eve), demote(eve_seen, cast.ada))
-    assert sum(error is None for error in outcome) == 1
+    assert sorted(type(error).__name__ for error in outcome) == ["NoneType", "NotAllowed"], outcome
     assert sorted([seen(cast.ada).values.is_admin, seen(eve).values.is_admin]) == [False, True]
 
 

@@ -135,7 +135,7 @@ def test_each_changed_row_is_named_and_no_other(sealed: list[int], change: str) 
 @pytest.mark.parametrize("place", [0, 4, -1])
 def test_a_removed_row_is_named(sealed: list[int], place: int) -> None:
     by_hand(f"DELETE FROM audit WHERE id = {sealed[place]}")
-    assert list(audit.faults()) == [f"audit row {sealed[place]} is missing"] and audit.verify()
+    assert list(audit.faults()) == [f"audit row {sealed[place]} is missing"]
 
 
 def test_a_changed_seal_is_named(sealed: list[int]) -> None:

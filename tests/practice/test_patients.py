@@ -46,7 +46,7 @@ def undo(key: str, *, by: Any = COMMAND) -> None:
 
 
 def link(patient: Player, staff: Player) -> None:
-    patients.link_staff(patient.key, staff.login, seen=seen(patient), by=COMMAND)
+    patients.link_staff(patient.key, staff_login=staff.login, seen=seen(patient), by=COMMAND)
 
 
 def read(statement: Any) -> Any:
@@ -190,7 +190,7 @@ def test_no_search_reads_the_whole_table(cast: Cast, search: Search) -> None:
 
 
 def test_matching_and_unmatching_are_audited_with_what_changed(cast: Cast) -> None:
-    patients.match(cast.hugo.key, "  A 17 ", seen=seen(cast.hugo), by=cast.ada.actor)
+    patients.match(cast.hugo.key, record_number="  A 17 ", seen=seen(cast.hugo), by=cast.ada.actor)
     assert account_of(db.session(), cast.hugo.key).record_number == "A 17"
     row, details = last_audit("match_patient")
     assert (row.about, row.patient_id, details["after"]) == (cast.hugo.key, cast.hugo.id, {"record_number": "A 17"})
@@ -201,13 +201,13 @@ def test_matching_and_unmatching_are_audited_with_what_changed(cast: Cast) -> No
 @pytest.mark.parametrize("number", ["", " ", "1" * 21, "\0", "\u200b"])
 def test_a_record_number_that_is_none_is_refused(cast: Cast, number: str) -> None:
     with pytest.raises(Invalid):
-        patients.match(cast.hugo.key, number, seen=seen(cast.hugo), by=COMMAND)
+        patients.match(cast.hugo.key, record_number=number, seen=seen(cast.hugo), by=COMMAND)
 
 
 def test_a_number_of_another_account_names_that_account(cast: Cast) -> None:
     number = account_of(db.session(), cast.sophie.key).record_number or ""
     with pytest.raises(NumberTaken) as refused:
-        patients.match(cast.hugo.key, number, seen=seen(cast.hugo), by=COMMAND)
+        patients.match(cast.hugo.key, record_number=number, seen=seen(cast.hugo), by=COMMAND)
     assert refused.value.other.key == cast.sophie.key
 
 
@@ -236,11 +236,11 @@ def test_an_account_without_a_password_is_an_invited_one_again(cast: Cast) -> No
 
 
 VERBS: dict[str, Callable[[Any, str, str, Any], None]] = {
-    "match": lambda cast, key, seen, by: patients.match(key, "77", seen=seen, by=by),
+    "match": lambda cast, key, seen, by: patients.match(key, record_number="77", seen=seen, by=by),
     "unmatch": lambda cast, key, seen, by: patients.unmatch(key, seen=seen, by=by),
     "lock": lambda cast, key, seen, by: patients.lock(key, seen=seen, by=by),
     "unlock": lambda cast, key, seen, by: patients.unlock(key, seen=seen, by=by),
-    "link": lambda cast, key, seen, by: patients.link_staff(key, "dan", seen=seen, by=by),
+    "link": lambda cast, key, seen, by: patients.link_staff(key, staff_login="dan", seen=seen, by=by),
     "unlink": lambda cast, key, seen, by: patients.unlink_staff(key, seen=seen, by=by),
 }
 
@@ -299,7 +299,7 @@ def test_a_link_is_of_one_patient_and_one_member_of_staff(cast: Cast) -> None:
     link(cast.sophie, cast.dan)
     for patient, login in ((cast.sophie, "sam"), (cast.jihae, "dan"), (cast.jihae, "nobody"), (cast.jihae, "")):
         with pytest.raises(Invalid):
-            patients.link_staff(patient.key, login, seen=seen(patient), by=COMMAND)
+            patients.link_staff(patient.key, staff_login=login, seen=seen(patient), by=COMMAND)
     with pytest.raises(Stale):
         patients.unlink_staff(cast.jihae.key, seen=seen(cast.jihae), by=COMMAND)
     _row, details = last_audit("link_staff")
@@ -392,7 +392,7 @@ def test_undo_leaves_what_came_since_where_it_is(cast: Cast) -> None:
 def test_a_record_number_that_changed_since_stays(cast: Cast) -> None:
     patients.unmatch(cast.hugo.key, seen=seen(cast.hugo), by=COMMAND)
     key = merge(cast.hugo, cast.jihae)
-    patients.match(cast.hugo.key, "NEW", seen=seen(cast.hugo), by=COMMAND)
+    patients.match(cast.hugo.key, record_number="NEW", seen=seen(cast.hugo), by=COMMAND)
     undo(key)
     assert account_of(db.session(), cast.hugo.key).record_number == "NEW"
     assert account_of(db.session(), cast.jihae.key).record_number == "00000114"  # nobody else has it
@@ -401,8 +401,8 @@ def test_a_record_number_that_changed_since_stays(cast: Cast) -> None:
 def test_a_record_number_that_somebody_else_has_by_now_does_not_come_back(cast: Cast) -> None:
     patients.unmatch(cast.hugo.key, seen=seen(cast.hugo), by=COMMAND)
     key = merge(cast.hugo, cast.jihae)
-    patients.match(cast.hugo.key, "NEW", seen=seen(cast.hugo), by=COMMAND)
-    patients.match(cast.sophie.key, "00000114", seen=seen(cast.sophie), by=COMMAND)
+    patients.match(cast.hugo.key, record_number="NEW", seen=seen(cast.hugo), by=COMMAND)
+    patients.match(cast.sophie.key, record_number="00000114", seen=seen(cast.sophie), by=COMMAND)
     undo(key)
     assert account_of(db.session(), cast.jihae.key).record_number is None
 

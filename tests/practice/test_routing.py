@@ -808,7 +808,9 @@ def test_what_nobody_can_receive_where_it_was_handed_stands_in_unrouted(cast):
     cast.change("IT Manager", staff=[cast.twin])
     waits, answered, early = (cast.send(cast.sophie, body=f"{n}") for n in range(3))
     others, beside = cast.send(cast.jihae), cast.send(cast.sophie, "Appointment")
-    cast.answer(cast.nina, answered)
+    read, elsewhere = cast.send(cast.jihae, body="answered"), cast.send(cast.jihae, "Appointment")
+    for key in (answered, read):
+        cast.answer(cast.nina, key)
     wait_again(early)
     since, version, moves = cast.thread(early).unrouted_since, cast.thread(beside).version, cast.thread(others).version
     hand_open_threads(cast.communicator("Clinicians"), to=cast.communicator("IT Manager"), by=COMMAND)
@@ -819,7 +821,7 @@ def test_what_nobody_can_receive_where_it_was_handed_stands_in_unrouted(cast):
     assert told(others) == ids(cast, ["nina", "fay", "twin"]), "who has it now is told, and nobody twice"
     assert cast.twin.id not in told(waits)
     assert cast.thread(others).version == moves + 1, "handed, and never taken for lost"
-    assert (told(answered), told(beside)) == (ids(cast, ["nina", "fay"]), ids(cast, ["sam", "fay"]))
+    assert (told(read), told(elsewhere)) == (ids(cast, ["nina", "fay"]), ids(cast, ["sam", "fay"]))
 
 
 def test_deleting_a_communicator_forgets_its_audiences_and_no_others(cast):
