@@ -452,6 +452,18 @@ def test_others_who_have_the_thread_keep_it(cast: Cast) -> None:
     assert cast.sees(cast.dan, key) and cast.sees(cast.ivan, key) and not cast.sees(cast.sam, key)
 
 
+def test_a_thread_that_comes_back_is_counted_once(cast: Cast) -> None:
+    cast.send(cast.sophie), cast.send(cast.sophie)
+    for there, to in (("Clinicians", "IT Manager"), ("IT Manager", "Clinicians")):
+        cast.change(to)
+        coverage.hand_open_threads(cast.communicator(there), to=cast.communicator(to), by=COMMAND)
+    db.session.close()
+    of_it = Communicator.key == cast.communicator("Clinicians")
+    number = db.session.scalars(sa.select(Communicator.id).where(of_it)).one()
+    assert len(db.session.scalars(sa.select(Delivery.id).where(Delivery.communicator_id == number)).all()) == 4
+    assert coverage.threads_count(db.session(), number) == 2
+
+
 @pytest.mark.parametrize("to", ["Scheduler", "Clinicians", "Clinician", ""])
 def test_threads_are_handed_to_another_of_the_type_that_is_in_use(cast: Cast, to: str) -> None:
     cast.communicate(RequestType.OTHERS, "Clinician", cast.dan, is_in_use=False)
