@@ -51,7 +51,7 @@ fix: $(READY) ## format, and mend what the linter can
 demo-reset: $(READY) ## the demo practice as on the first day; refuses a database without the demo mark
 	@PORTAL_MODE="$${PORTAL_MODE:-demo}" $(FLASK) demo-reset
 
-bench: $(READY) ## how fast the pages are, into docs/performance.md (about 15 minutes)
+bench: $(READY) ## how fast the pages are, into docs/performance.md (about 20 minutes)
 	@$(BIN)/python -m bench
 
 pictures: $(READY) ## the README's pictures, into docs/pictures (about a minute)

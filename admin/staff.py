@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import asdict
 from typing import Any
 
-from flask import make_response, request, url_for
+from flask import g, make_response, request, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from wtforms import BooleanField, EmailField, HiddenField, SelectField, StringField
@@ -104,9 +104,16 @@ def search_staff() -> Answer:
     return answer
 
 
+def all_terms() -> Any:
+    """The words of the short lists, those switched off too; read once for each page."""
+    if "all_terms" not in g:
+        g.all_terms = accounts.terms_of(db.session(), in_use=False)
+    return g.all_terms
+
+
 def plain_place(said: Any) -> dict[str, str]:
     """What an address says of the list beside the words; what is not known is left out."""
-    terms = accounts.terms_of(db.session(), in_use=False)
+    terms = all_terms()
     place = {name: said[name] for name in TERM_FIELDS if said.get(name) and said[name] in terms[name].values()}
     if said.get("status") in {status.value for status in AccountStatus}:
         place["status"] = said["status"]
@@ -265,7 +272,7 @@ def shown(
     place = list_place() if place is None else place
     words = sessions.kept_filter(visitor(), place["filter"]).get("q", "") if "filter" in place else ""
     found = accounts.staff_list(db.session(), sought_at(place, words), number=int(place.get("page", "1")))
-    terms = accounts.terms_of(db.session(), in_use=False)
+    terms = all_terms()
     form = form or (opened_account(account) if account else None)
     if form:
         form.offer(accounts.terms_of(db.session()), account)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -106,13 +107,21 @@ class Entries:
 
 def entries(session: Session, which: ListName, *, number: int) -> Entries:
     """By name. A page beyond the last is the last. Two statements."""
+    count, page = _entries(which)
+    total, in_use = session.execute(count).one()
+    number = page_within(number, total, PAGE)
+    rows = session.scalars(page, {"limit": PAGE, "offset": (number - 1) * PAGE})
+    return Entries(number, [_entry(row) for row in rows], total, in_use)
+
+
+@lru_cache(maxsize=len(ListName))
+def _entries(which: ListName) -> tuple[Any, Any]:
+    """The statements of a list: how many there are and are in use, and a page."""
     model, where = _table(which)
     is_used = sa.func.coalesce(sa.func.sum(sa.case((model.is_in_use, 1), else_=0)), 0)
-    total, in_use = session.execute(sa.select(sa.func.count(), is_used).select_from(model).where(*where)).one()
-    number = page_within(number, total, PAGE)
     page = sa.select(model).where(*where).order_by(sa.func.lower(model.name), model.id)
-    rows = session.scalars(page.limit(PAGE).offset((number - 1) * PAGE))
-    return Entries(number, [_entry(row) for row in rows], total, in_use)
+    limited = page.limit(sa.bindparam("limit", type_=sa.Integer)).offset(sa.bindparam("offset", type_=sa.Integer))
+    return sa.select(sa.func.count(), is_used).select_from(model).where(*where), limited
 
 
 def entry_with(session: Session, which: ListName, key: str) -> Entry | None:
