@@ -206,7 +206,7 @@ def test_disabling_says_first_what_follows(cast: Cast, htmx: bool) -> None:
         assert words in page.text
     cast.send(cast.jihae, "Result")  # what would follow is another thing now
     again = cast.ada.post(url, {"confirmed": confirmed(page.text)}, htmx=htmx)
-    assert status_of(cast.max) == AccountStatus.ACTIVE and "2 open threads stay" in again.text
+    assert status_of(cast.max) == AccountStatus.ACTIVE and "2 open threads would be seen by nobody" in again.text
     assert cast.ada.post(url, {"confirmed": confirmed(again.text)}, htmx=htmx).status_code == (200 if htmx else 303)
     assert status_of(cast.max) == AccountStatus.DISABLED
     assert "Enable" in cast.ada.get(f"{URL}/{cast.max.key}?done=disabled").text
