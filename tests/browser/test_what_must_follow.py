@@ -63,15 +63,6 @@ def account(admin: Desk, name: str) -> Page:
     return admin.page
 
 
-def disable(admin: Desk, name: str) -> Page:
-    page = account(admin, name)
-    press(page, "Disable")
-    expect(page.get_by_role("heading", name=re.compile(f"^Disable {name}"))).to_be_visible()
-    press(page, "Disable")
-    expect(page.get_by_role("button", name="Enable")).to_be_visible()
-    return page
-
-
 def sent(patient: Desk, ask: Any, words: str) -> str:
     """Sends a request; answers its key."""
     ask(patient, words)
@@ -147,6 +138,8 @@ def test_not_in_use_it_is_not_offered_gets_nothing_new_and_its_staff_keep_what_t
     nurse.page.get_by_role("link", name="Respond").click()
     nurse.page.get_by_label("Your reply").fill("Still here")
     press(nurse.page, "Send")
+    expect(nurse.page.get_by_text("Still here").first).to_be_visible()
+    expect(nurse.page.get_by_label("Your reply")).to_have_count(0)
     sophie.go(f"/messages/{key}")
     expect(sophie.page.get_by_text("Still here")).to_be_visible()
     sophie.page.get_by_label(re.compile("^Respond")).fill("And my reply")
@@ -172,7 +165,7 @@ def test_a_communicator_with_threads_is_not_deleted_and_one_without_is(own_desks
     expect(admin.page.get_by_role("link", name="Clinician", exact=True)).to_have_count(0)
     admin.page.get_by_label(re.compile("^Hand open threads to")).select_option("IT Manager")
     admin.page.get_by_role("button", name=re.compile("^Hand open threads")).click()
-    admin.page.wait_for_timeout(500)
+    expect(admin.page.get_by_text("Its open threads were handed on, and it is switched off.")).to_be_visible()
     assert sees(it, key) and not sees(nurse, key)
     assert "IT Manager" in way(sophie, key)
     sophie.go("/messages/new")
