@@ -201,7 +201,7 @@ def test_disabling_says_first_what_follows(cast: Cast, htmx: bool) -> None:
         "Communicators left empty:",
         "<bdi>Media Manager</bdi>",
         "Nobody would receive Result.",
-        "One open thread stays",
+        "One open thread would be seen by nobody",
     ):
         assert words in page.text
     cast.send(cast.jihae, "Result")  # what would follow is another thing now
