@@ -573,7 +573,8 @@ def _set_absence(
 
 def _refuse_overlap(tx: Transaction, absence: Absence, staff: Person, deputy: Person | None) -> None:
     """A person is away once at a time; a deputy is not away meanwhile; who is a deputy does not go away meanwhile."""
-    meanwhile = Absence.starts_at < absence.ends_at, Absence.ends_at > absence.starts_at, Absence.ends_at > Absence.starts_at
+    begins = max(absence.starts_at, now())  # what is over stands in nobody's way
+    meanwhile = Absence.starts_at < absence.ends_at, Absence.ends_at > begins, Absence.ends_at > Absence.starts_at
     others = sa.select(Absence).where(*meanwhile, Absence.id != (absence.id or 0)).limit(1)
     if tx.session.scalar(others.where(Absence.staff_id == staff.id)):
         raise Invalid("first_day", "%(name)s is absent already on some of these days.", name=staff.name)

@@ -6,7 +6,7 @@ changed nothing. Times are naive UTC.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -416,7 +416,7 @@ class Rules:
         self._check_not_over(away, is_seen)
         since, until = self._days(first, last)
         wanted = Away(away.who, deputy, away.since if away.since <= self.at else since, until)
-        self._check_absence(wanted, away)
+        self._check_absence(replace(wanted, since=max(wanted.since, self.at)), away)
         away.deputy, away.since, away.until = wanted.deputy, wanted.since, wanted.until
 
     @changes_who

@@ -211,6 +211,15 @@ def test_absences_side_by_side_are_none_that_overlap(cast: Cast) -> None:
     away(cast.dan, first=4, last=5)
 
 
+def test_an_absence_that_is_over_is_in_nobodys_way(cast: Cast) -> None:
+    key = away(cast.max, last=9)
+    away(cast.dan, last=1)
+    with clock_at(noon(3)):
+        days = {"first_day": today(), "last_day": today() + 3 * DAYS}
+        coverage.change_absence(key, **days, deputy=cast.dan.key, version=version_of(key), by=COMMAND)
+        assert receivers(cast, "Media Manager") == {"max", "dan"}
+
+
 def test_the_same_form_is_one_absence(cast: Cast) -> None:
     key = new_key()
     for _ in range(2):
