@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from practice.communicators import eligible
 from practice.conversations import clean
-from practice.db import Actor, Model, Transaction, again_if_doubled, changed, db, new_key, now, transaction
+from practice.db import Actor, Model, Transaction, again_if_doubled, changed, db, now, transaction
 from practice.drafts import Draft
 from practice.errors import Invalid, NotVisible, Stale
 from practice.outbox import Notice, NoticeState, Occasion
@@ -346,8 +346,9 @@ _last_message = sa.select(sa.func.max(Message.id)).where(Message.thread_id == Th
 
 
 def _tell_admins(tx: Transaction, group: list[sa.ColumnElement[bool]], at: datetime) -> None:
-    """A notice for each admin and thread of the group, unless they were told of this message before."""
-    key = sa.literal(new_key()[:8]) + "-" + sa.cast(Thread.id, sa.String) + "-" + sa.cast(Person.id, sa.String)
+    """A notice for each admin and thread of the group, unless they were told of this message before. Keys come from the ids
+    of message and person, as in routing: they have room for the largest."""
+    key = sa.literal("u") + sa.cast(_last_message, sa.String) + "-" + sa.cast(Person.id, sa.String)
     told = sa.exists().where(
         Notice.message_id == _last_message, Notice.person_id == Person.id, Notice.occasion == Occasion.UNROUTED
     )

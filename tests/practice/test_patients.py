@@ -590,3 +590,13 @@ def test_a_staff_link_that_changed_since_stays(cast: Cast) -> None:
     undo(key)
     assert account_of(db.session(), cast.sophie.key).staff_login == "dan"
     assert account_of(db.session(), cast.jihae.key).staff_login is None
+
+
+def test_keys_of_the_notices_to_admins_have_room_for_large_numbers(cast: Cast) -> None:
+    cast.change("IT Manager", staff=[cast.ivan])
+    key = cast.send(cast.hugo, to="IT Manager")
+    link(cast.hugo, cast.ivan)
+    newest = read(sa.select(Notice.key).where(Notice.occasion == Occasion.UNROUTED))
+    message = read(sa.select(sa.func.max(Message.id)))
+    assert cast.thread(key).unrouted_since is not None and newest == f"u{message}-{cast.ada.id}"
+    assert len("u-") + 2 * len(str(2**31)) <= 22
