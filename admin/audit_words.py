@@ -31,6 +31,13 @@ VERBS: dict[str, Any] = {
     "restore_removed": _l("restored a removed thread"),
     "save_draft": _l("kept a draft"),
     "open_draft": _l("opened a kept draft"),
+    "delete_draft": _l("deleted a draft"),
+    "hide": _l("deleted a thread from the own list"),
+    "show_again": _l("took a thread back into the own list"),
+    "cancel_request": _l("cancelled a request"),
+    "change_password": _l("changed the own password"),
+    "end_session": _l("ended another session of the own"),
+    "change_notices": _l("changed how often mails are wanted"),
     # Who is in charge
     "add_communicator": _l("added a communicator"),
     "save_communicator": _l("changed a communicator"),

@@ -16,6 +16,7 @@ from practice.calendar import business_hours_later, due_at, end_of_day, local_da
 from practice.communicators import AudienceCommunicator, Box, Communicator, box_of, eligible
 from practice.db import Actor, Transaction, again_if_doubled, changed, db, new_key, now, transaction
 from practice.drafts import delete_draft
+from practice.emergency import emergency_words_in
 from practice.errors import Invalid, NotAllowed, NotVisible, SentBefore, Stale, TooMany
 from practice.outbox import Occasion, tell
 from practice.people import AccountStatus, Person, Staff, must_be_admin
@@ -115,9 +116,10 @@ def send(
             created_at=now(),
             is_unread=False,
             is_in_box=False,
+            has_emergency_words=False,
         )
         tx.session.add(thread)
-        _waits(tx, thread, practice)
+        _waits(tx, thread, practice, said=[title, body, *_texts(fields or {})])
         message = _write(tx, thread, body, form_key, digest, title=picked.title if picked else "")
         routing.route(tx, thread, message=message.id, picked=picked)
         tx.about = thread.key
@@ -141,10 +143,33 @@ def reply(thread_key: str, *, body: str, form_key: str, by: Actor) -> Sent:
         _check_limit(tx.session, thread.patient_id)
         move(tx, thread, Verb.WRITE)
         thread.removed_at = thread.closed_at = thread.hidden_by_patient_at = None
-        _waits(tx, thread)
+        _waits(tx, thread, the_practice(tx.session), said=[body])
         message = _write(tx, thread, body, form_key, digest, title="")
         routing.route(tx, thread, message=message.id)
         return Sent(thread.key, thread.id, True)
+
+
+def hide(thread_key: str, *, by: Actor) -> None:
+    """The patient takes a thread out of their own lists; the practice keeps it, and an answer brings it back.
+
+    Raises NotVisible; done twice it is done once.
+    """
+    _set_hidden(thread_key, now(), did="hide", by=by)
+
+
+def show_again(thread_key: str, *, by: Actor) -> None:
+    """Undo of hide. Raises NotVisible."""
+    _set_hidden(thread_key, None, did="show_again", by=by)
+
+
+def _set_hidden(thread_key: str, at: datetime | None, *, did: str, by: Actor) -> None:
+    with transaction(by=by, did=did, about=thread_key, patient=by.person) as tx:
+        thread = thread_of_patient(tx.session, thread_key, by.person or 0, lock=True)
+        if (thread.hidden_by_patient_at is None) == (at is None):
+            tx.is_silent = True
+            return
+        thread.hidden_by_patient_at = at
+        tx.session.flush()
 
 
 # ---- The staff side ------------------------------------------------------------------------------
@@ -177,6 +202,7 @@ def answer(thread_key: str, *, body: str, form_key: str, seen: int, by: Actor, c
         move(tx, thread, Verb.ANSWER)
         thread.last_staff_message_at = message.sent_at
         thread.waiting_since = thread.due_at = thread.closed_at = thread.removed_at = thread.hidden_by_patient_at = None
+        thread.has_emergency_words = False
         mark(tx, thread)
         tell(tx, Occasion.ANSWERED, [thread.patient_id], thread=thread.id, message=message.id)
         return Sent(thread.key, thread.id, True)
@@ -248,6 +274,7 @@ def close(thread_key: str, *, version: int, by: Actor) -> None:
         _receive(tx, thread, up_to=last_message_id(tx.session, thread.id))
         move(tx, thread, Verb.CLOSE)
         thread.waiting_since = thread.due_at = None
+        thread.has_emergency_words = False
         thread.claimed_by_id = thread.claimed_until = None
         thread.closed_at = now()
         record(tx, thread.id, Event.CLOSED)
@@ -473,14 +500,15 @@ def _check_switch(practice: Practice, kind: RequestType, *, is_by_patient: bool)
         raise SwitchedOff(item)
 
 
-def _waits(tx: Transaction, thread: Thread, practice: Practice | None = None) -> None:
+def _waits(tx: Transaction, thread: Thread, practice: Practice, *, said: list[str]) -> None:
     """The patient wrote: unread for all, and the promise's clock runs from the oldest message that has no answer."""
     at = now()
     thread.last_patient_message_at = at
     thread.is_unread = True
+    thread.has_emergency_words |= bool(emergency_words_in(said, practice.emergency_words))
     if thread.waiting_since is None:
         thread.waiting_since = at
-        thread.due_at = promised_by(practice or the_practice(tx.session), thread.type, at, session=tx.session)
+        thread.due_at = promised_by(practice, thread.type, at, session=tx.session)
     mark(tx, thread)
 
 
@@ -498,6 +526,10 @@ def _receive(tx: Transaction, thread: Thread, *, up_to: int) -> None:
         thread.is_unread = False
         record(tx, thread.id, Event.RECEIVED, up_to=up_to)
     thread.unrouted_since = None
+
+
+def _texts(fields: dict[str, Any]) -> list[str]:
+    return [value for value in fields.values() if isinstance(value, str)]
 
 
 def _digest(*said: Any) -> str:

@@ -7,8 +7,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from practice.db import Actor, Model, db, now, transaction
+from practice.errors import Stale, TooMany
+from practice.people import Person
 
 ABOUT_MAX = 300
+DRAFTS_MAX = 500  # of one author
 
 
 class Draft(Model):
@@ -21,18 +24,56 @@ class Draft(Model):
     version: Mapped[int]
     waits: Mapped[bool]  # saved because the session had ended: opens by itself after the next log-in
     saved_at: Mapped[datetime]
-    __table_args__ = (sa.UniqueConstraint("author_id", "key"),)
+    __table_args__ = (
+        sa.UniqueConstraint("author_id", "key"),
+        sa.Index(None, "author_id", "saved_at", "id"),
+        sa.Index(None, "author_id", "about"),
+    )
 
 
-def save_draft(author: int, *, key: str, about: str, values: dict[str, list[str]], by: Actor, waits: bool = False) -> None:
-    """Saves or replaces the draft of this form."""
+class DraftSent(Stale):
+    """The form was sent meanwhile: a late save must not revive it."""
+
+
+def save_draft(
+    author: int,
+    *,
+    key: str,
+    about: str,
+    values: dict[str, list[str]],
+    by: Actor,
+    waits: bool = False,
+    seen: int | None = None,
+) -> int:
+    """Saves or replaces the draft of this form; answers its new version. `seen`: the version that the page knows (0: none yet).
+
+    Raises DraftSent, Stale when another tab or device saved it after `seen`, TooMany beyond 500 drafts of one author.
+    """
     with transaction(by=by, did="save_draft", about=key) as tx:
-        draft = tx.session.scalar(sa.select(Draft).where(Draft.author_id == author, Draft.key == key).with_for_update())
+        # Waits for whatever this author is sending at the moment, and then finds it sent.
+        tx.session.execute(sa.select(Person.id).where(Person.id == author).with_for_update())
+        if tx.session.scalar(_WAS_SENT, {"of": author, "named": key}):
+            raise DraftSent("sent meanwhile")
+        draft = tx.session.scalar(sa.select(Draft).where(Draft.author_id == author, Draft.key == key))
+        if seen is not None and seen != (draft.version if draft else 0):
+            raise Stale("saved elsewhere meanwhile")
         if draft is None:
+            if count_drafts(tx.session, author) >= DRAFTS_MAX:
+                raise TooMany(60)
             draft = Draft(key=key, author_id=author, version=0)
             tx.session.add(draft)
         draft.about, draft.values, draft.waits = about, json.dumps(values), waits
         draft.version, draft.saved_at = draft.version + 1, now()
+        return draft.version
+
+
+def count_drafts(session: Session, author: int) -> int:
+    return session.scalar(sa.select(sa.func.count()).where(Draft.author_id == author)) or 0
+
+
+# By name: messages are read by nobody down here.
+_MESSAGE = sa.table("message", sa.column("author_id", sa.Integer), sa.column("form_key", sa.String))
+_WAS_SENT = sa.select(sa.true()).where(_MESSAGE.c.author_id == sa.bindparam("of"), _MESSAGE.c.form_key == sa.bindparam("named"))
 
 
 def draft_values(author: int, key: str) -> dict[str, list[str]] | None:

@@ -31,6 +31,7 @@ from practice.people import (
     AccountStatus,
     Gender,
     Kind,
+    NoticePreference,
     Patient,
     Person,
     Staff,
@@ -414,7 +415,7 @@ def _add_patients(world: _World, writer: "_Writer", count: int, chance: random.R
         dob = writer.day(date(1930, 1, 1) + timedelta(days=chance.randrange(33_000)))
         gender = chance.choice(list(Gender)).value
         phone = f"(555) {chance.randrange(10**7):07}"
-        writer.add(Patient, (person, dob, gender, phone, f"{10**7 + person:08}", phone_key(phone)))
+        writer.add(Patient, (person, dob, gender, phone, f"{10**7 + person:08}", NoticePreference.EACH.value, phone_key(phone)))
         writer.audit(_key(chance), COMMAND, "add_patient", key, person, at, stamp)
         patient = _Patient(person, full_name(last, first))
         world.patients.append(patient)
@@ -651,7 +652,7 @@ def _write_threads(world: _World, writer: "_Writer", threads: list[_Thread], cha
             + (None if thread.facility is None else world.facilities[thread.facility][0], thread.version)
             + (stamp(thread.created_at), stamp(thread.last_patient), stamp(thread.last_staff), thread.is_unread, thread.is_in_box)
             + (stamp(thread.waiting_since), stamp(due_at), None, None, stamp(thread.closed_at))
-            + (stamp(thread.removed_at), None, stamp(thread.read_at)),
+            + (stamp(thread.removed_at), None, stamp(thread.read_at), False),
         )
         thread.begin_again()
     writer.count(counted)

@@ -20,6 +20,7 @@ class Occasion(StrEnum):
     WAITING = "waiting"  # to staff: a patient wrote to a communicator of yours
     ANSWERED = "answered"  # to the patient
     UNROUTED = "unrouted"  # to admins: nobody can receive it
+    PASSWORD = "password"  # to whoever has the account: its password was changed
 
 
 class NoticeState(StrEnum):
@@ -35,10 +36,11 @@ class Notice(Model):
     __tablename__ = "outbox"
     id: Mapped[int] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(sa.String(22), unique=True)  # becomes the Message-ID
-    occasion: Mapped[Occasion] = mapped_column(choice(Occasion))
+    occasion: Mapped[Occasion] = mapped_column(choice(Occasion, is_checked=False))
     person_id: Mapped[int] = mapped_column(sa.ForeignKey("person.id"))
-    thread_id: Mapped[int] = mapped_column(sa.ForeignKey("thread.id"))
-    message_id: Mapped[int] = mapped_column(sa.ForeignKey("message.id"))
+    # None for what is about the account itself.
+    thread_id: Mapped[int | None] = mapped_column(sa.ForeignKey("thread.id"))
+    message_id: Mapped[int | None] = mapped_column(sa.ForeignKey("message.id"))
     state: Mapped[NoticeState] = mapped_column(choice(NoticeState))
     attempts: Mapped[int]
     next_at: Mapped[datetime]
@@ -86,7 +88,7 @@ class Leased:
     key: str
     occasion: Occasion
     email: str
-    thread_id: int
+    thread_id: int | None
 
 
 _DUE = (

@@ -25,6 +25,14 @@ class AccountStatus(StrEnum):
     DISABLED = "disabled"
 
 
+class NoticePreference(StrEnum):
+    """How often a patient is told by mail that an answer waits."""
+
+    EACH = "each"
+    DAILY = "daily"
+    NONE = "none"
+
+
 class Gender(StrEnum):
     """FHIR administrative-gender."""
 
@@ -84,6 +92,7 @@ class Patient(Model):
     gender: Mapped[Gender] = mapped_column(choice(Gender))
     phone: Mapped[str] = mapped_column(sa.String(40))
     record_number: Mapped[str | None] = mapped_column(sa.String(20), unique=True)  # None: not matched to the practice's record
+    notices: Mapped[NoticePreference] = mapped_column(choice(NoticePreference, is_checked=False), server_default="each")
     phone_key: Mapped[str] = mapped_column(
         sa.String(40), default=lambda made: phone_key(made.get_current_parameters()["phone"]), server_default="", index=True
     )

@@ -29,6 +29,8 @@ class LoginSession(Model):
     idle_ends_at: Mapped[datetime]
     ends_at: Mapped[datetime] = mapped_column(index=True)
     ended_at: Mapped[datetime | None]  # by log-out or by force: not even a draft is taken from it any more
+    address: Mapped[str | None] = mapped_column(sa.String(45))  # from where it was opened
+    device: Mapped[str] = mapped_column(sa.String(80), server_default="")  # with what, as its person reads it
 
 
 def is_logged_on(person: Any) -> sa.ColumnElement[bool]:
@@ -165,8 +167,8 @@ def seen(visitor: Visitor, *, always: bool = False) -> Visitor:
     return replace(visitor, seen_at=at, idle_ends_at=at + IDLE[visitor.kind])
 
 
-def open_session(person: Person, *, by: Actor) -> str:
-    """Logs a person in. The secret goes into the cookie; the table keeps its hash."""
+def open_session(person: Person, *, by: Actor, device: str = "") -> str:
+    """Logs a person in. The secret goes into the cookie; the table keeps its hash. `device`: with what, in a few words."""
     key = secrets.token_urlsafe(32)
     at = now()
     with transaction(by=by, did="log_in", about=person.key) as tx:
@@ -178,6 +180,8 @@ def open_session(person: Person, *, by: Actor) -> str:
                 seen_at=at,
                 idle_ends_at=at + IDLE[person.kind],
                 ends_at=at + ABSOLUTE,
+                address=by.address,
+                device=device[:80],
             )
         )
         if person.kind == Kind.STAFF:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from practice.calendar import BusinessCalendar, Opening
 from practice.db import Model, choice, db
+from practice.emergency import WORDS
 from practice.errors import NotVisible
 
 OPENING = "[" + ", ".join(['["08:00", "18:00"]'] * 5 + ["null"] * 2) + "]"
@@ -61,6 +62,7 @@ class Practice(Model):
     opening: Mapped[str] = mapped_column(sa.Text, server_default=OPENING)  # JSON: for each weekday from Monday [from, to] or null
     claim_hours: Mapped[int] = mapped_column(server_default="4")  # business hours a claim holds
     emergency_text: Mapped[str] = mapped_column(sa.String(1000), server_default="")  # said beside the emergency number
+    emergency_words: Mapped[str] = mapped_column(sa.Text, server_default="")  # one a line: who writes them is warned
     menu_off: Mapped[str] = mapped_column(sa.String(200), server_default="")  # the MenuItems switched off, "a,b"
     logo_key: Mapped[str] = mapped_column(sa.String(22), server_default="")  # "": no logo; a new one for each logo
     holidays_key: Mapped[str] = mapped_column(sa.String(22), server_default="")  # "": no Holiday; a new one for each change
@@ -150,6 +152,7 @@ def new_practice() -> Practice:
         opening=OPENING,
         claim_hours=4,
         emergency_text="",
+        emergency_words=WORDS,
         menu_off="",
         logo_key="",
         holidays_key="",

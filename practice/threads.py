@@ -100,6 +100,7 @@ class Thread(Model):
     removed_at: Mapped[datetime | None]
     hidden_by_patient_at: Mapped[datetime | None]
     patient_read_at: Mapped[datetime | None]
+    has_emergency_words: Mapped[bool] = mapped_column(server_default=sa.false())  # what waits for an answer holds some
     __mapper_args__ = {"version_id_col": version}
     counted = NOT_COUNTED  # how its audience counts it, as read or last written: see recount
     __table_args__ = (
@@ -112,6 +113,7 @@ class Thread(Model):
         _where("ix_thread_due", "due_at", "id", where="due_at IS NOT NULL"),
         _where("ix_thread_waiting", "audience_id", "waiting_since", where="waiting_since IS NOT NULL"),
         _where("ix_thread_removed", "removed_at", "id", where="removed_at IS NOT NULL"),
+        _partial("ix_thread_emergency", "audience_id", "last_patient_message_at", "id", where="has_emergency_words"),
         sa.Index("ix_thread_answered_for_patient", "patient_id", "last_staff_message_at", "id"),
         sa.Index("ix_thread_sent_by_patient", "patient_id", "last_patient_message_at", "id"),
         sa.Index("ix_thread_sent_by_staff", "audience_id", "last_staff_message_at", "id"),
@@ -244,6 +246,25 @@ def recount(tx: Transaction, thread: Thread) -> None:
     thread.counted = present
 
 
+# ---- Its reference number ------------------------------------------------------------------------
+
+# A number that a person can say on the phone. One to one with the id, so that none is given twice; it does not count up.
+_SPREAD, _SHIFT, _MOST = 387_420_489, 271_828_183, 10**9
+
+
+def reference_of(thread: int) -> str:
+    """The reference number of a thread by its id: "123-456-789"."""
+    digits = f"{(thread * _SPREAD + _SHIFT) % _MOST:09}"
+    return "-".join((digits[:3], digits[3:6], digits[6:]))
+
+
+def thread_with_reference(said: str) -> int:
+    """The id that a reference number stands for, however it was typed; 0 for what cannot be one."""
+    digits = "".join(c for c in said if c in "0123456789")
+    is_one = len(digits) == 9 and all(c in "0123456789- " for c in said)
+    return (int(digits) - _SHIFT) * pow(_SPREAD, -1, _MOST) % _MOST if is_one else 0
+
+
 # ---- Loading one, through who may ----------------------------------------------------------------
 
 
@@ -298,6 +319,7 @@ _HEAD = sa.select(
     Thread.last_staff_message_at,
     Thread.last_patient_message_at.label("at"),
     Thread.created_at,
+    Thread.has_emergency_words,
     Person.last_name,
     Person.first_name,
     Person.email,

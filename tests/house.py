@@ -22,7 +22,9 @@ MAY_IMPORT: dict[str, set[str]] = {
 # Inside practice/ a module may import what stands in a line above its own, and nothing beside it.
 LAYERS = (
     ("db", "errors", "calendar"),
-    ("people", "settings"),
+    ("people",),
+    ("emergency",),
+    ("settings",),
     ("sessions", "audit", "outbox", "drafts", "absences", "links"),
     ("communicators", "threads"),
     ("routing",),

@@ -66,7 +66,7 @@ def test_a_page_that_was_open_is_refused_with_its_text(cast: Cast, item: str, ht
 def test_the_verb_refuses_too_when_the_switch_comes_between(cast: Cast, item: str, monkeypatch) -> None:
     address, example, _words = FORMS[item]
     data, url = example(cast)["data"], address.format(cast.value_of(cast.sophie))
-    for module in ("appointments", "results", "messages", "records"):
+    for module in ("appointments", "results", "writing", "records"):
         monkeypatch.setattr(f"portal.{module}.must_be_on", lambda *_args, **_kwargs: None)
     change_practice(menu_off=item)
     refused = cast.sophie.post(url, data)
