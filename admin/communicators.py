@@ -33,8 +33,9 @@ from practice.people import title_key
 from practice.sessions import keep_filter
 from practice.settings import RequestType
 from web.answers import Answer, is_htmx, notice, page, to
+from web.asked import version_in
 from web.formats import WORD_OF, number, yes_or_no
-from web.forms import AtMost, Filled, Form, KeysField, is_key, keys_in, opened, tidy, version_in
+from web.forms import AtMost, Filled, Form, KeysField, is_key, keys_in, opened, tidy
 from web.gate import visitor
 
 NOBODY = "nobody"  # the gap of a communicator that has nobody active in charge; the others are named by their type

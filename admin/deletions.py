@@ -15,7 +15,8 @@ from practice.errors import Invalid, NotVisible, Stale
 from practice.settings import RequestType
 from practice.threads import PAGE
 from web.answers import Answer, to
-from web.forms import is_key, keys_in, must_be_key, version_in
+from web.asked import version_in
+from web.forms import is_key, keys_in, must_be_key
 from web.gate import visitor
 
 

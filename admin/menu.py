@@ -11,8 +11,9 @@ from practice.db import COUNTED, db
 from practice.errors import Stale
 from practice.settings import MenuItem, the_practice
 from web.answers import Answer, notice, page, to
+from web.asked import version_in
 from web.formats import yes_or_no
-from web.forms import Form, opened, version_in
+from web.forms import Form, opened
 from web.gate import drafts_to, visitor
 
 MEANINGFUL_USE = "meaningful_use"

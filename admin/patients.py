@@ -19,8 +19,9 @@ from practice.errors import Invalid, NotVisible, Stale
 from practice.patients import RECORD_NUMBER_MAX, Account, MergeSeen, NumberTaken, Search
 from practice.people import AccountStatus
 from web.answers import Answer, is_htmx, notice, page, to
+from web.asked import version_in
 from web.formats import STATUS_WORDS
-from web.forms import AtMost, Form, is_key, must_be_key, opened, tidy, version_in
+from web.forms import AtMost, Form, is_key, must_be_key, opened, tidy
 from web.gate import visitor
 
 KEPT = ("filter", "before", "after")  # what an address says of the list beside an account

@@ -22,9 +22,10 @@ from practice.errors import Invalid, Stale
 from practice.settings import the_practice
 from practice.setup import FIRST_YEAR, LAST_YEAR, Settings
 from web.answers import Answer, notice, page, to
+from web.asked import version_in
 from web.facts import WEEKDAYS
 from web.formats import today
-from web.forms import DateField, Form, opened, tidy, version_in
+from web.forms import DateField, Form, opened, tidy
 from web.gate import drafts_to, upload, visitor
 
 DAYS = range(7)

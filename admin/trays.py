@@ -12,7 +12,8 @@ from practice.errors import Stale
 from practice.threads import Page, Place
 from practice.trays import Tray
 from web.answers import Answer, notice, page, to
-from web.forms import is_key, must_be_key, version_in
+from web.asked import version_in
+from web.forms import is_key, must_be_key
 from web.gate import visitor
 
 

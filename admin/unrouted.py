@@ -14,7 +14,8 @@ from practice.errors import Invalid, Stale
 from practice.settings import RequestType
 from practice.trays import Tray
 from web.answers import Answer, notice, page, to
-from web.forms import Form, is_key, must_be_key, version_in
+from web.asked import version_in
+from web.forms import Form, is_key, must_be_key
 from web.gate import visitor
 
 

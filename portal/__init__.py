@@ -25,4 +25,4 @@ def shared() -> dict[str, Any]:
     }
 
 
-from portal import account, appointments, home, messages, records, results, writing  # noqa: E402, F401
+from portal import account, appointments, cancelling, drafts, home, messages, records, results, writing  # noqa: E402, F401

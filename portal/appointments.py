@@ -10,15 +10,17 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import ValidationError
 
 from portal import blueprint
-from portal.fields import HALF_HOURS, Known, answer_by, must_be_on, offer_facilities, typed
-from practice.appointments import Wish, appointments_of
+from portal.cancelling import requests_page
+from portal.fields import HALF_HOURS, Known, answer_by, is_to_be_sent, must_be_on, offer_facilities, review, typed
+from practice.appointments import Wish, appointments_of, can_cancel, check_wish
 from practice.appointments import request_appointment as ask
 from practice.conversations import BODY_MAX
+from practice.db import db
 from practice.errors import Invalid
 from practice.settings import MenuItem, RequestType, physicians
-from web.answers import Answer, to
-from web.facts import STATES, WEEKDAYS
-from web.formats import present_practice, today
+from web.answers import Answer, page, to
+from web.facts import STATES, WEEKDAYS, time_range
+from web.formats import clock, day, present_practice, today
 from web.forms import AtMost, DateField, Filled, Form, opened, tidy
 from web.gate import visitor
 
@@ -83,6 +85,20 @@ class AppointmentForm(Form):
             comments=self.comments.data,
         )
 
+    def facts(self) -> list[tuple[str, str]]:
+        """What it says, as the review shows it: the same words as the conversation."""
+        wish = self.wish()
+        chosen = {choice.value: choice.label for field in (self.facility, self.physician) for choice in field.choices}
+        return [
+            (_("Facility"), chosen.get(wish.facility, "")),
+            (_("Referring physician"), chosen.get(wish.physician, "")),
+            (_("Reason for visit"), wish.reason),
+            (_("Preferred date range"), _("%(first)s to %(last)s", first=day(wish.first_day), last=day(wish.last_day))),
+            (_("Day of week"), ", ".join(str(WEEKDAYS[n]) for n in wish.weekdays)),
+            (_("Preferred time range"), time_range(*(clock(at) if at else "" for at in (wish.from_time, wish.to_time)))),
+            (_("Comments"), wish.comments),
+        ]
+
 
 @blueprint.get("/appointments")
 def appointments() -> str:
@@ -90,8 +106,9 @@ def appointments() -> str:
     return render_template(
         "portal/appointments.html",
         here="portal.appointments",
-        requests=appointments_of(visitor().person_id),
         states=STATES,
+        can_cancel=can_cancel,
+        **requests_page("portal.appointments", appointments_of),
     )
 
 
@@ -101,18 +118,26 @@ def request_appointment() -> Answer:
     if request.method != "POST":
         return _page(opened(AppointmentForm))
     form = AppointmentForm()
+    if "change" in request.form:
+        return _page(form)
     if form.validate_on_submit():
         try:
-            sent = ask(visitor().person_id, form.wish(), today=today(), form_key=form.key.data, by=visitor().actor)
-            return to("portal.message", key=sent.thread_key, done="sent")
+            if is_to_be_sent(form):
+                sent = ask(visitor().person_id, form.wish(), today=today(), form_key=form.key.data, by=visitor().actor)
+                return to("portal.message", key=sent.thread_key, done="sent")
+            check_wish(db.session(), form.wish(), today=today())
+            texts = [form.reason.data, form.comments.data]
+            return review("portal.request_appointment", form, form.facts(), RequestType.APPOINTMENT, texts)
         except Invalid as error:
             form.put(error)
-    return _page(form), 422
+    return _page(form, 422)
 
 
-def _page(form: Form) -> str:
-    return render_template(
+def _page(form: Form, status: int = 200) -> Answer:
+    return page(
         "portal/request_appointment.html",
+        "portal/_request_appointment.html",
+        status,
         here="portal.appointments",
         form=form,
         answer_by=answer_by(RequestType.APPOINTMENT),

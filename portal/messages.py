@@ -5,7 +5,7 @@ from typing import Any
 from flask import request, url_for
 
 from portal import blueprint
-from portal.fields import answer_by
+from portal.fields import answer_by, must_warn
 from portal.writing import ReplyForm
 from practice.conversations import reply as write_on
 from practice.db import now, small_write
@@ -74,14 +74,18 @@ def _rows(found: Page, box: str) -> dict[str, Any]:
 def message(key: str) -> Answer:
     before = request.args.get("before")
     place = message_of_patient(before, key, visitor().person_id) if before else NEWEST
-    return _conversation(opened_by_patient(key, visitor().person_id, before=place), opened(ReplyForm), is_newest=not before)
+    return _conversation(
+        opened_by_patient(key, visitor().person_id, before=place),
+        opened(ReplyForm, about=url_for("portal.message", key=key)),
+        is_newest=not before,
+    )
 
 
 @blueprint.post("/messages/<key>/replies")
 @drafts_to("portal.message")
 def reply(key: str) -> Answer:
     form = ReplyForm()
-    if form.validate_on_submit():
+    if form.validate_on_submit() and not must_warn(form, form.body.data):
         try:
             write_on(key, body=form.body.data, form_key=form.key.data, by=visitor().actor)
             return to("portal.message", key=key, done="sent")

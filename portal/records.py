@@ -5,7 +5,7 @@ from flask_babel import lazy_gettext as _l
 from wtforms import StringField, TextAreaField
 
 from portal import blueprint
-from portal.fields import answer_by, must_be_on
+from portal.fields import answer_by, must_be_on, must_warn
 from practice.amendments import TO_MAX
 from practice.amendments import request_amendment as ask
 from practice.conversations import BODY_MAX
@@ -51,7 +51,7 @@ def request_amendment(key: str) -> Answer:
     if request.method != "POST":
         return _page(value, opened(AmendmentForm))
     form = AmendmentForm()
-    if form.validate_on_submit():
+    if form.validate_on_submit() and not must_warn(form, form.to.data, form.memo.data):
         try:
             sent = ask(me.person_id, key, to=form.to.data, memo=form.memo.data, form_key=form.key.data, by=me.actor)
             return to("portal.message", key=sent.thread_key, done="sent")

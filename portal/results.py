@@ -10,15 +10,17 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import ValidationError
 
 from portal import blueprint
-from portal.fields import Chosen, Known, answer_by, must_be_on, offer_facilities, typed
+from portal.cancelling import requests_page
+from portal.fields import Chosen, Known, answer_by, is_to_be_sent, must_be_on, offer_facilities, review, typed
 from practice.conversations import BODY_MAX
+from practice.db import db
 from practice.errors import Invalid
-from practice.results import HandOver, Media, Order, results_of
+from practice.results import HandOver, Media, Order, can_cancel, check_order, results_of
 from practice.results import request_result as ask
 from practice.settings import MenuItem, RequestType
-from web.answers import Answer, to
+from web.answers import Answer, page, to
 from web.facts import HAND_OVER, MEDIA, STATES
-from web.formats import today
+from web.formats import day, today
 from web.forms import AtMost, DateField, Filled, Form, opened, tidy
 from web.gate import visitor
 
@@ -82,6 +84,19 @@ class ResultForm(Form):
             comments=self.comments.data,
         )
 
+    def facts(self) -> list[tuple[str, str]]:
+        """What it says, as the review shows it: the same words as the conversation."""
+        order = self.order()
+        places = {choice.value: choice.label for choice in self.location.choices}
+        return [
+            (_("Which type of media"), ", ".join(str(MEDIA[media]) for media in order.media)),
+            (_("How to receive it"), str(HAND_OVER[order.hand_over])),
+            (_("Location"), places.get(order.location, "")),
+            (_("All studies"), _("Yes") if order.is_all_studies else _("No")),
+            (_("Exam date"), day(order.exam_date) if order.exam_date else ""),
+            (_("Comments"), order.comments),
+        ]
+
 
 @blueprint.get("/results")
 def results() -> str:
@@ -89,10 +104,11 @@ def results() -> str:
     return render_template(
         "portal/results.html",
         here="portal.results",
-        requests=results_of(visitor().person_id),
         states=STATES,
+        can_cancel=can_cancel,
         media=MEDIA,
         hand_over=HAND_OVER,
+        **requests_page("portal.results", results_of),
     )
 
 
@@ -102,18 +118,25 @@ def request_result() -> Answer:
     if request.method != "POST":
         return _page(opened(ResultForm))
     form = ResultForm()
+    if "change" in request.form:
+        return _page(form)
     if form.validate_on_submit():
         try:
-            sent = ask(visitor().person_id, form.order(), today=today(), form_key=form.key.data, by=visitor().actor)
-            return to("portal.message", key=sent.thread_key, done="sent")
+            if is_to_be_sent(form):
+                sent = ask(visitor().person_id, form.order(), today=today(), form_key=form.key.data, by=visitor().actor)
+                return to("portal.message", key=sent.thread_key, done="sent")
+            check_order(db.session(), form.order(), today=today())
+            return review("portal.request_result", form, form.facts(), RequestType.RESULT, [form.comments.data])
         except Invalid as error:
             form.put(error)
-    return _page(form), 422
+    return _page(form, 422)
 
 
-def _page(form: Form) -> str:
-    return render_template(
+def _page(form: Form, status: int = 200) -> Answer:
+    return page(
         "portal/request_result.html",
+        "portal/_request_result.html",
+        status,
         here="portal.results",
         form=form,
         answer_by=answer_by(RequestType.RESULT),

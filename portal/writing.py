@@ -2,20 +2,20 @@
 
 from typing import Any
 
-from flask import render_template, request
+from flask import request
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from wtforms import SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 
 from portal import blueprint
-from portal.fields import answer_by, must_be_on
+from portal.fields import answer_by, must_be_on, must_warn
 from practice.communicators import Routable, routable_of
 from practice.conversations import BODY_MAX, TITLE_MAX, send
 from practice.db import db
 from practice.errors import Invalid
 from practice.settings import MenuItem, RequestType
-from web.answers import Answer, to
+from web.answers import Answer, page, to
 from web.forms import AtMost, Filled, Form, opened, tidy
 from web.gate import visitor
 
@@ -55,7 +55,7 @@ def new_message() -> Answer:
     if request.method != "POST":
         return _writing(opened(MessageForm))
     form, me = MessageForm(), visitor()
-    if form.validate_on_submit():
+    if form.validate_on_submit() and not must_warn(form, form.title.data, form.body.data):
         try:
             done = send(
                 me.person_id,
@@ -70,8 +70,15 @@ def new_message() -> Answer:
         except Invalid as error:
             form.put(error)
             form.offer()
-    return _writing(form), 422
+    return _writing(form, 422)
 
 
-def _writing(form: Form) -> str:
-    return render_template("portal/new_message.html", here="portal.messages", form=form, answer_by=answer_by(RequestType.OTHERS))
+def _writing(form: Form, status: int = 200) -> Answer:
+    return page(
+        "portal/new_message.html",
+        "portal/_new_message.html",
+        status,
+        here="portal.messages",
+        form=form,
+        answer_by=answer_by(RequestType.OTHERS),
+    )

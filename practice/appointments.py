@@ -6,13 +6,14 @@ from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from practice.conversations import Sent, send
 from practice.db import Actor, Model, again_if_doubled, choice, db, transaction
 from practice.errors import Invalid
+from practice.requests import RequestVerb, cancel, page_of_requests
 from practice.settings import Facility, ReferringPhysician, RequestType, the_practice
-from practice.threads import Thread
+from practice.threads import Page, Place, Thread
 
 TITLE = "Appointment request"  # fixed word: shown in the reader's language
 
@@ -22,6 +23,14 @@ class AppointmentState(StrEnum):
     CONFIRMED = "confirmed"
     DECLINED = "declined"
     CANCELLED = "cancelled"
+
+
+TRANSITIONS: dict[tuple[AppointmentState, RequestVerb], AppointmentState] = {
+    (AppointmentState.REQUESTED, RequestVerb.CONFIRM): AppointmentState.CONFIRMED,
+    (AppointmentState.REQUESTED, RequestVerb.DECLINE): AppointmentState.DECLINED,
+    (AppointmentState.REQUESTED, RequestVerb.CANCEL): AppointmentState.CANCELLED,
+}
+"""From which state a verb leads where. What is not here is refused."""
 
 
 class AppointmentRequest(Model):
@@ -57,19 +66,8 @@ class Wish:
 @again_if_doubled
 def request_appointment(patient: int, wish: Wish, *, today: date, form_key: str, by: Actor) -> Sent:
     """Raises Invalid with the field's name, SentBefore, TooMany. `today` is the practice's day."""
-    if wish.first_day < today:
-        raise Invalid("first_day", "The first day is in the past.")
-    if wish.last_day < wish.first_day:
-        raise Invalid("last_day", "The last day is before the first day.")
-    if wish.from_time and wish.to_time and wish.to_time <= wish.from_time:
-        raise Invalid("to_time", "The end is not after the beginning.")
     with transaction(by=by, did="request_appointment", patient=patient) as tx:
-        facility = tx.session.scalar(sa.select(Facility).where(Facility.key == wish.facility))
-        if facility is None:
-            raise Invalid("facility", "Choose a facility.")
-        physician = tx.session.scalar(sa.select(ReferringPhysician).where(ReferringPhysician.key == (wish.physician or "")))
-        if physician is None and (wish.physician or the_practice(tx.session).asks_physician):
-            raise Invalid("physician", "Choose the referring physician.")
+        facility, physician = check_wish(tx.session, wish, today=today)
         sent = send(
             patient,
             kind=RequestType.APPOINTMENT,
@@ -100,6 +98,23 @@ def request_appointment(patient: int, wish: Wish, *, today: date, form_key: str,
         return sent
 
 
+def check_wish(session: Session, wish: Wish, *, today: date) -> tuple[Facility, ReferringPhysician | None]:
+    """The facility and the physician that are meant. Raises Invalid with the field's name: what would be refused when sent."""
+    if wish.first_day < today:
+        raise Invalid("first_day", "The first day is in the past.")
+    if wish.last_day < wish.first_day:
+        raise Invalid("last_day", "The last day is before the first day.")
+    if wish.from_time and wish.to_time and wish.to_time <= wish.from_time:
+        raise Invalid("to_time", "The end is not after the beginning.")
+    facility = session.scalar(sa.select(Facility).where(Facility.key == wish.facility))
+    if facility is None:
+        raise Invalid("facility", "Choose a facility.")
+    physician = session.scalar(sa.select(ReferringPhysician).where(ReferringPhysician.key == (wish.physician or "")))
+    if physician is None and (wish.physician or the_practice(session).asks_physician):
+        raise Invalid("physician", "Choose the referring physician.")
+    return facility, physician
+
+
 def appointment_of(thread: int) -> Any:
     """The request of a thread, the names of its facility and of its physician (or None), as a row; None where there is none."""
     row = db.session.execute(
@@ -111,15 +126,20 @@ def appointment_of(thread: int) -> Any:
     return row
 
 
-def appointments_of(patient: int, *, limit: int = 100) -> list[sa.Row[tuple[AppointmentRequest, Thread, str]]]:
-    """The patient's requests with their thread and the facility's name, newest first."""
-    return list(
-        db.session.execute(
-            sa.select(AppointmentRequest, Thread, Facility.name.label("facility"))
-            .join(Thread, Thread.id == AppointmentRequest.thread_id)
-            .join(Facility, Facility.id == AppointmentRequest.facility_id)
-            .where(Thread.patient_id == patient)
-            .order_by(Thread.last_patient_message_at.desc(), Thread.id.desc())
-            .limit(limit)
-        )
+def cancel_appointment(thread_key: str, *, form_key: str, by: Actor) -> Sent:
+    """The patient takes a request back that is not confirmed: see requests.cancel."""
+    return cancel(AppointmentRequest, TRANSITIONS, thread_key, form_key=form_key, by=by)
+
+
+def can_cancel(wish: AppointmentRequest) -> bool:
+    return (wish.state, RequestVerb.CANCEL) in TRANSITIONS
+
+
+def appointments_of(patient: int, *, place: Place | None = None) -> Page:
+    """A page of the patient's requests, each with its thread and the facility's name, the newest first."""
+    found = (
+        sa.select(AppointmentRequest, Thread, Facility.name.label("facility"))
+        .join(Thread, Thread.id == AppointmentRequest.thread_id)
+        .join(Facility, Facility.id == AppointmentRequest.facility_id)
     )
+    return page_of_requests(found, patient, place)

@@ -6,8 +6,8 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from practice.db import Actor, Model, db, now, transaction
-from practice.errors import Stale, TooMany
+from practice.db import Actor, Model, changed, db, now, transaction
+from practice.errors import NotVisible, Stale, TooMany
 from practice.people import Person
 
 ABOUT_MAX = 300
@@ -80,6 +80,39 @@ def draft_values(author: int, key: str) -> dict[str, list[str]] | None:
     """What the author wrote under this key; None for anybody else's."""
     values = db.session.scalar(sa.select(Draft.values).where(Draft.author_id == author, Draft.key == key[:22]))
     return json.loads(values) if values else None
+
+
+def draft_version(author: int, key: str) -> int:
+    """How often the draft was saved; 0 for one that is not there."""
+    return db.session.scalar(sa.select(Draft.version).where(Draft.author_id == author, Draft.key == key[:22])) or 0
+
+
+def draft_about(author: int, about: str) -> str:
+    """The key of the author's newest draft of this page; empty where there is none."""
+    found = sa.select(Draft.key).where(Draft.author_id == author, Draft.about == about[:ABOUT_MAX])
+    return db.session.scalar(found.order_by(Draft.saved_at.desc(), Draft.id.desc()).limit(1)) or ""
+
+
+def drafts_of(author: int, *, limit: int, before: str = "", after: str = "") -> list[Draft]:
+    """The author's drafts, newest first; `before` and `after`: the key of the draft that the list lies beyond."""
+    place = sa.tuple_(Draft.saved_at, Draft.id)
+    order = (Draft.saved_at.asc(), Draft.id.asc()) if after else (Draft.saved_at.desc(), Draft.id.desc())
+    found = sa.select(Draft).where(Draft.author_id == author).order_by(*order).limit(limit)
+    if named := after or before:
+        beyond = db.session.scalar(sa.select(Draft).where(Draft.author_id == author, Draft.key == named))
+        if beyond is None:
+            raise NotVisible
+        there = sa.tuple_(sa.literal(beyond.saved_at, Draft.saved_at.type), sa.literal(beyond.id))
+        found = found.where(place > there if after else place < there)
+    rows = list(db.session.scalars(found))
+    return rows[::-1] if after else rows
+
+
+def discard_draft(author: int, *, key: str, by: Actor) -> None:
+    """The author throws a draft away. Raises NotVisible; done twice it is done once."""
+    with transaction(by=by, did="delete_draft", about=key) as tx:
+        if not changed(tx.session, sa.delete(Draft).where(Draft.author_id == author, Draft.key == key)):
+            raise NotVisible
 
 
 def open_waiting_draft(author: int, *, by: Actor) -> tuple[str, str] | None:

@@ -6,13 +6,14 @@ from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from practice.conversations import Sent, send
 from practice.db import Actor, Model, again_if_doubled, choice, db, transaction
 from practice.errors import Invalid
+from practice.requests import RequestVerb, cancel, page_of_requests
 from practice.settings import Facility, RequestType
-from practice.threads import Thread
+from practice.threads import Page, Place, Thread
 
 TITLE = "Result request"  # fixed word: shown in the reader's language
 
@@ -25,6 +26,20 @@ class ResultState(StrEnum):
     SENT = "sent"
     DECLINED = "declined"
     CANCELLED = "cancelled"
+
+
+TRANSITIONS: dict[tuple[ResultState, RequestVerb], ResultState] = {
+    (ResultState.REQUESTED, RequestVerb.PREPARE): ResultState.IN_PREPARATION,
+    (ResultState.IN_PREPARATION, RequestVerb.MAKE_READY): ResultState.READY,
+    (ResultState.READY, RequestVerb.PICK_UP): ResultState.PICKED_UP,
+    (ResultState.REQUESTED, RequestVerb.SEND): ResultState.SENT,
+    (ResultState.IN_PREPARATION, RequestVerb.SEND): ResultState.SENT,
+    (ResultState.REQUESTED, RequestVerb.DECLINE): ResultState.DECLINED,
+    (ResultState.IN_PREPARATION, RequestVerb.DECLINE): ResultState.DECLINED,
+    (ResultState.REQUESTED, RequestVerb.CANCEL): ResultState.CANCELLED,
+    (ResultState.IN_PREPARATION, RequestVerb.CANCEL): ResultState.CANCELLED,
+}
+"""From which state a verb leads where. What is not here is refused."""
 
 
 class Media(StrEnum):
@@ -75,22 +90,8 @@ class Order:
 @again_if_doubled
 def request_result(patient: int, order: Order, *, today: date, form_key: str, by: Actor) -> Sent:
     """Raises Invalid with the field's name, SentBefore, TooMany. `today` is the practice's day."""
-    if not order.media:
-        raise Invalid("media", "Choose at least one type of media.")
-    if order.media == (Media.WEB_LINK,) and order.hand_over != HandOver.SECURE_MESSAGE:
-        raise Invalid("hand_over", "A web link comes as a secure message.")
-    if Media.CD in order.media and order.hand_over == HandOver.SECURE_MESSAGE:
-        raise Invalid("hand_over", "A CD cannot come as a secure message. Choose Pick up or Mail.")
-    if not order.is_all_studies and order.exam_date is None:
-        raise Invalid("exam_date", "Give the date of the exam.")
-    if order.exam_date and not order.is_all_studies and order.exam_date > today:
-        raise Invalid("exam_date", "The date of the exam is in the future.")
     with transaction(by=by, did="request_result", patient=patient) as tx:
-        location = None
-        if order.hand_over == HandOver.PICK_UP:
-            location = tx.session.scalar(sa.select(Facility).where(Facility.key == (order.location or "")))
-            if location is None:
-                raise Invalid("location", "Choose where to pick it up.")
+        location = check_order(tx.session, order, today=today)
         sent = send(
             patient,
             kind=RequestType.RESULT,
@@ -120,6 +121,26 @@ def request_result(patient: int, order: Order, *, today: date, form_key: str, by
         return sent
 
 
+def check_order(session: Session, order: Order, *, today: date) -> Facility | None:
+    """Where it is picked up, if it is. Raises Invalid with the field's name: what would be refused when sent."""
+    if not order.media:
+        raise Invalid("media", "Choose at least one type of media.")
+    if order.media == (Media.WEB_LINK,) and order.hand_over != HandOver.SECURE_MESSAGE:
+        raise Invalid("hand_over", "A web link comes as a secure message.")
+    if Media.CD in order.media and order.hand_over == HandOver.SECURE_MESSAGE:
+        raise Invalid("hand_over", "A CD cannot come as a secure message. Choose Pick up or Mail.")
+    if not order.is_all_studies and order.exam_date is None:
+        raise Invalid("exam_date", "Give the date of the exam.")
+    if order.exam_date and not order.is_all_studies and order.exam_date > today:
+        raise Invalid("exam_date", "The date of the exam is in the future.")
+    if order.hand_over != HandOver.PICK_UP:
+        return None
+    location = session.scalar(sa.select(Facility).where(Facility.key == (order.location or "")))
+    if location is None:
+        raise Invalid("location", "Choose where to pick it up.")
+    return location
+
+
 def result_of(thread: int) -> Any:
     """The request of a thread and the name of its location, as a row of two; None where the thread has none."""
     row = db.session.execute(
@@ -130,14 +151,16 @@ def result_of(thread: int) -> Any:
     return row
 
 
-def results_of(patient: int, *, limit: int = 100) -> list[sa.Row[tuple[ResultRequest, Thread]]]:
-    """The patient's requests with their thread, newest first."""
-    return list(
-        db.session.execute(
-            sa.select(ResultRequest, Thread)
-            .join(Thread, Thread.id == ResultRequest.thread_id)
-            .where(Thread.patient_id == patient)
-            .order_by(Thread.last_patient_message_at.desc(), Thread.id.desc())
-            .limit(limit)
-        )
-    )
+def cancel_result(thread_key: str, *, form_key: str, by: Actor) -> Sent:
+    """The patient takes a request back of which nothing is ready: see requests.cancel."""
+    return cancel(ResultRequest, TRANSITIONS, thread_key, form_key=form_key, by=by)
+
+
+def can_cancel(order: ResultRequest) -> bool:
+    return (order.state, RequestVerb.CANCEL) in TRANSITIONS
+
+
+def results_of(patient: int, *, place: Place | None = None) -> Page:
+    """A page of the patient's requests, each with its thread, the newest first."""
+    found = sa.select(ResultRequest, Thread).join(Thread, Thread.id == ResultRequest.thread_id)
+    return page_of_requests(found, patient, place)

@@ -15,9 +15,9 @@ from staff import blueprint
 from staff.box import my_box, unread
 from staff.inbox import kept, listed, row_words
 from web.answers import Answer, is_htmx, notice, to
+from web.asked import version_in
 from web.facts import facts_of
 from web.formats import day, full_name, stamp
-from web.forms import version_in
 from web.gate import visitor
 from web.looks import note_look
 

@@ -87,6 +87,87 @@
     }
   }
 
+  /* ---- Drafts: saved ten seconds after the last key and on leaving. The browser itself keeps nothing: the next person may sit here. ---- */
+  const SAVE_AFTER = 10_000;
+  const drafts = "BroadcastChannel" in window ? new BroadcastChannel("drafts") : null;
+  const draftForms = () => [...document.querySelectorAll("form[data-draft]")];
+  const around = (form) => form.closest("[data-draft-root]") ?? form.parentElement;
+
+  function wait(form) {
+    clearTimeout(form.waits);
+    form.waits = setTimeout(() => keepDraft(form), SAVE_AFTER);
+  }
+
+  function sayDraft(form, text) {
+    const said = around(form).querySelector("[data-draft-said]");
+    if (said && said.textContent !== text) said.textContent = text;
+    return said;
+  }
+
+  async function keepDraft(form, isLeaving = false) {
+    clearTimeout(form.waits);
+    if (!form.isConnected || !form.isChanged || form.isSending || form.isAsked) return;
+    if (form.isSaving && !isLeaving) { wait(form); return; }
+    form.isChanged = false;
+    form.isSaving = true;
+    let answer = null;
+    try {
+      answer = await fetch(form.dataset.draft, { method: "POST", body: new FormData(form), headers: { Accept: "application/json" }, keepalive: isLeaving });
+    } catch { /* the network is away */ }
+    form.isSaving = false;
+    if (!form.isConnected || form.isSending) return;
+    if (answer?.status === 401) { form.isLost = false; leave(); return; }  /* the session is over: the server has kept the text */
+    const kept = answer?.status < 500 ? await answer.json().catch(() => ({})) : {};
+    form.isLost = !answer || (!answer.ok && ![409, 410].includes(answer.status));
+    if (answer?.ok) takeVersion(form, kept);
+    else if (answer?.status === 409) askWhich(form, kept);
+    else if (form.isLost) {
+      const said = around(form).querySelector("[data-draft-said]");
+      form.isChanged = true;
+      sayDraft(form, answer?.status === 429 ? said.dataset.full : said.dataset.lost);
+      wait(form);
+    }
+  }
+
+  function takeVersion(form, { version, said }) {
+    if (!version) return;
+    form.elements.draft_version.value = version;
+    sayDraft(form, said);
+    drafts?.postMessage({ key: form.dataset.key, version });
+    const url = new URL(location);
+    if (url.pathname !== form.elements.about.value || url.searchParams.get("draft") === form.dataset.key) return;
+    url.searchParams.set("draft", form.dataset.key);  /* reload, Back and log-in lead to this form again */
+    history.replaceState(history.state, "", url);
+  }
+
+  /* Another window or device knows a newer version: neither overwrites the other before the person has chosen. */
+  function askWhich(form, { version, address }) {
+    const asked = around(form).querySelector("[data-draft-newer]")?.content.firstElementChild.cloneNode(true);
+    if (!asked || form.isAsked) return;
+    form.isAsked = asked;
+    asked.querySelector("[data-open-newer]").href = address ?? `${form.elements.about.value}?draft=${form.dataset.key}`;
+    asked.querySelector("[data-open-newer]").addEventListener("click", () => { form.isChanged = form.isLost = false; });
+    asked.querySelector("[data-keep-mine]").addEventListener("click", () => {
+      form.elements.draft_version.value = version;
+      form.isAsked = null;
+      form.isChanged = true;
+      asked.remove();
+      keepDraft(form);
+    });
+    form.before(asked);
+    asked.focus();
+  }
+
+  if (drafts) drafts.onmessage = ({ data }) => {
+    for (const form of draftForms()) {
+      if (form.dataset.key === data.key && Number(form.elements.draft_version.value) < data.version) askWhich(form, data);
+    }
+  };
+  const keepAll = () => draftForms().forEach((form) => keepDraft(form, true));
+  window.addEventListener("pagehide", keepAll);
+  document.addEventListener("visibilitychange", () => { if (document.visibilityState === "hidden") keepAll(); });
+  window.addEventListener("beforeunload", (event) => { if (draftForms().some((form) => form.isLost && !form.isSending)) event.preventDefault(); });
+
   /* ---- Notices, focus, the open row ---- */
   function showOffline(isToFocus) {
     const alerts = document.getElementById("alerts");
@@ -135,7 +216,13 @@
   window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 
   document.addEventListener("focusin", ({ target }) => { if (!target.closest("#timeout")) written = target; });
-  document.addEventListener("input", ({ target }) => { if (target.matches("[data-max]")) count(target); });
+  document.addEventListener("input", ({ target }) => {
+    if (target.matches("[data-max]")) count(target);
+    if (!target.form?.matches("[data-draft]")) return;
+    target.form.isChanged = true;
+    wait(target.form);
+  });
+  document.addEventListener("click", ({ target }) => { if (target.closest("[data-print]")) window.print(); });
   document.addEventListener("change", ({ target }) => {
     if (target.form) showConditional(target.form);
     if (!target.matches("[data-tick-all]") || !target.form) return;
@@ -148,12 +235,20 @@
   document.addEventListener("submit", (event) => {
     const form = event.target, button = event.submitter?.name ?? "";
     if (form.matches("[data-stay]")) { event.preventDefault(); stay(form); return; }
+    if (event.submitter?.matches("[data-keep-draft]")) {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      form.isChanged = true;
+      keepDraft(form);
+      return;
+    }
     if (form.getAttribute("method")?.toLowerCase() !== "post") return;
     if (form.sentAt && form.sentBy === button && event.timeStamp - form.sentAt < 3000) {
       event.preventDefault();
       event.stopImmediatePropagation();
       return;
     }
+    form.isSending = true;  /* from here on no draft of it may be saved: it would come back after it was sent */
     form.sentAt = event.timeStamp;
     form.sentBy = button;
   }, true);
@@ -170,7 +265,8 @@
     const later = Number(xhr.getResponseHeader("Session-Ends"));
     if (later) setEnds(later);
     if (xhr.status >= 200 && xhr.status < 400) return;
-    delete requestConfig.elt.closest("form")?.sentAt;  /* what failed may be sent again at once */
+    const form = requestConfig.elt.closest("form");
+    if (form) delete form.sentAt, form.isSending = false;  /* what failed may be sent again at once */
     requestConfig.unmark?.();
   });
 

@@ -29,6 +29,7 @@ LAYERS = (
     ("communicators", "threads"),
     ("routing",),
     ("conversations",),
+    ("requests",),
     ("coverage", "appointments", "results", "records", "setup", "trays", "trail"),
     ("amendments", "accounts", "lists", "patients", "board"),
     ("imports",),

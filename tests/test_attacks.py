@@ -48,7 +48,15 @@ def test_a_title_that_shows_nothing_is_no_title(cast, nothing):
 
 def test_a_weekday_named_twice_is_one(cast):
     day = (now() + timedelta(days=5)).date().isoformat()
-    form = {"facility": cast.linden, "first_day": day, "last_day": day, "reason": "A", "weekdays": ["0"] * 9, "key": new_key()}
+    form = {
+        "facility": cast.linden,
+        "first_day": day,
+        "last_day": day,
+        "reason": "A",
+        "weekdays": ["0"] * 9,
+        "key": new_key(),
+        "reviewed": "yes",
+    }
     assert cast.sophie.post("/appointments/new", form).status_code == 303
     assert db.session.scalar(sa.text("SELECT weekdays FROM appointment_request")) == "0"
 

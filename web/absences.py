@@ -22,8 +22,9 @@ from practice.db import db
 from practice.errors import Invalid, Stale
 from practice.threads import PAGE
 from web.answers import Answer, notice, page, to
+from web.asked import version_in
 from web.formats import local, long_day, present_practice
-from web.forms import DateField, Filled, Form, is_key, must_be_key, opened, page_number, tidy, version_in
+from web.forms import DateField, Filled, Form, is_key, must_be_key, opened, page_number, tidy
 from web.gate import visitor
 
 ID_MAX = 60

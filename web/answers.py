@@ -29,6 +29,13 @@ NOTICES = (
     "imported",
     "discarded",
     "link-ended",
+    "draft-kept",
+    "draft-beside",
+    "draft-deleted",
+    "draft-sent",
+    "hidden",
+    "shown-again",
+    "cancelled",
 )
 """What a page may say after a redirect, by code: words never travel in addresses or cookies."""
 

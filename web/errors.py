@@ -17,7 +17,7 @@ from practice.people import Kind
 from practice.settings import MenuItem, SwitchedOff, is_on
 from web.answers import is_htmx
 from web.formats import number, present_practice, thread_title
-from web.gate import NEVER_KEPT, UNSAFE, CrossSite, LogInFirst
+from web.gate import NEVER_KEPT, UNSAFE, CrossSite, LogInFirst, is_form_key
 from web.login import log_in_page
 
 KNOWN = (400, 401, 403, 404, 405, 409, 413, 422, 429, 500, 503)
@@ -184,13 +184,19 @@ def log_in_first(error: LogInFirst) -> BaseResponse:
     if request.method not in UNSAFE:
         if is_htmx():
             return Response(status=401, headers={"HX-Redirect": url_for("login.log_in")})
-        return redirect(url_for("login.log_in", next=request.path), 303)
+        return redirect(url_for("login.log_in", next=page_asked_for()), 303)
     written = [] if error.is_kept or error.is_sent else posted()
     if is_htmx() and not written:
         return Response(status=401, headers={"HX-Redirect": url_for("login.log_in", kept=int(error.is_kept))})
     if is_htmx():
         return shown(401)
     return make_response(log_in_page(is_kept=error.is_kept, posted=written), 401)
+
+
+def page_asked_for() -> str:
+    """The address to come back to after the log-in; of what stands behind its path only the draft."""
+    draft = request.args.get("draft", "")
+    return f"{request.path}?draft={draft}" if is_form_key(draft) else request.path
 
 
 def not_now(error: Exception) -> Response:

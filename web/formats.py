@@ -43,6 +43,8 @@ FIXED_TITLES = {
     "Amendment request": _l("Amendment request"),
 }
 """Titles made by the system, shown in the reader's language."""
+FIXED_TEXTS = {"I cancel this request.": _l("I cancel this request.")}
+"""Whole messages made by the system."""
 
 
 # ---- Words: looked up once in each catalogue, not each time they are said --------------------------
@@ -270,6 +272,10 @@ def thread_title(title: str) -> str:
     return gettext(title) if title in FIXED_TITLES else title
 
 
+def message_text(text: str) -> str:
+    return gettext(text) if text in FIXED_TEXTS else text
+
+
 def full_name(row: Any, whose: str = "") -> str:
     """LAST, FIRST of a row with both; `whose` begins the names of the two columns where a row has more than one person."""
     last, first = getattr(row, f"{whose}last_name"), getattr(row, f"{whose}first_name")
@@ -343,6 +349,7 @@ def set_up(app: Flask) -> None:
             number,
             phone_link,
             thread_title,
+            message_text,
             type_name,
             full_name,
         )

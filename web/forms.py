@@ -17,8 +17,9 @@ from wtforms.validators import StopValidation, ValidationError
 
 from practice.conversations import is_visible
 from practice.db import new_key
-from practice.drafts import draft_values
+from practice.drafts import draft_about, draft_values, draft_version
 from practice.errors import Invalid, NotVisible
+from web.asked import version_in
 from web.gate import UNSAFE, visitor
 
 KEY_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
@@ -102,10 +103,14 @@ class Form(FlaskForm):
 
     Meta = Meta
     key = HiddenField(filters=[lambda k: k if k and len(k) <= 22 else new_key()])
+    draft_version = 0  # the version of its draft that the page knows
+    emergency: list[str] = []  # words of an emergency in it, of which its author is to be warned
 
     def process(self, *args: Any, **kwargs: Any) -> None:
         """What is no text of a person (a key, a choice) and holds a NUL is nothing: PostgreSQL would not even compare it."""
         super().process(*args, **kwargs)
+        if request.method in UNSAFE:
+            self.draft_version = max(version_in(request.form.get("draft_version")), 0)
         for field in self:
             if isinstance(field, (HiddenField, SelectField)) and "\0" in str(field.data or ""):
                 field.data = ""
@@ -119,13 +124,17 @@ class Form(FlaskForm):
             self.form_errors.append(says)
 
 
-def opened(form: type[Form], **defaults: Any) -> Form:
-    """A form for showing: filled from the author's draft where the address names one, else from defaults, with a new key."""
-    key = request.args.get("draft", "")
-    values = draft_values(visitor().person_id, key) if key else None
+def opened(form: type[Form], *, about: str = "", **defaults: Any) -> Form:
+    """A form for showing: filled from the author's draft, else from defaults, with a new key.
+
+    The draft is the one that the address names, else the newest of the page `about`.
+    """
+    me = visitor().person_id
+    key = request.args.get("draft", "") or (draft_about(me, about) if about else "")
+    values = draft_values(me, key) if key else None
     if values:
         shown = form(formdata=MultiDict([(n, v) for n, vs in values.items() for v in vs]), meta={"csrf": False})
-        shown.key.data = key
+        shown.key.data, shown.draft_version = key, draft_version(me, key)
         return shown
     return form(formdata=None, key=new_key(), **defaults)
 
@@ -147,11 +156,6 @@ def must_be_key(key: str) -> None:
 def keys_in(name: str) -> list[str]:
     """The keys that the sent form carries under `name`, each once."""
     return [key for key in dict.fromkeys(request.form.getlist(name)) if is_key(key)]
-
-
-def version_in(text: str | None) -> int:
-    """The version a page showed; nonsense is -1, a version nothing has."""
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else -1
 
 
 def page_number(text: str | None) -> int:

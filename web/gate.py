@@ -13,9 +13,12 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RoutingException
 
 from practice import audit, conversations, sessions
+from practice.db import new_key
 from practice.drafts import ABOUT_MAX, save_draft
+from practice.errors import Stale
 from practice.people import Kind
 from practice.sessions import Visitor
+from web.asked import version_in
 
 csrf = CSRFProtect()
 login_manager = LoginManager()
@@ -50,6 +53,12 @@ def drafts_to(endpoint: str) -> Callable[[View], View]:
         return view
 
     return declare
+
+
+def says_form_page(view: View) -> View:
+    """A view that saves drafts: the form itself says (in `about`) on which page it opens again."""
+    view.says_form_page = True  # type: ignore[attr-defined]
+    return view
 
 
 def upload(most: int) -> Callable[[View], View]:
@@ -168,7 +177,7 @@ def is_poll() -> bool:
     return request.headers.get("X-Poll") == "1"
 
 
-NEVER_KEPT = ("csrf_token", "password", "password_again")
+NEVER_KEPT = ("csrf_token", "password", "password_again", "about", "draft_version", "reviewed", "warned")
 
 
 def keep_form(expired: Visitor) -> bool:
@@ -182,10 +191,18 @@ def keep_form(expired: Visitor) -> bool:
     key = request.form.get("key", "")
     if not any(v.strip() for name, vs in values.items() if name != "key" for v in vs) or not is_form_key(key):
         return False
-    about = url_for(getattr(view, "form_page", request.endpoint), **(request.view_args or {}))
-    if len(about) > ABOUT_MAX or not is_page(unquote(about)):
+    if getattr(view, "says_form_page", False):
+        about = request.form.get("about", "")
+    else:
+        about = url_for(getattr(view, "form_page", request.endpoint), **(request.view_args or {}))
+    if len(about) > ABOUT_MAX or "\0" in about or not is_page(unquote(about)):
         return False  # it could not be opened again: the log-in page shows the text to copy
-    save_draft(expired.person_id, key=key, about=about, values=values, by=expired.actor, waits=True)
+    draft: dict[str, Any] = {"about": about, "values": values, "by": expired.actor, "waits": True}
+    seen = version_in(request.form.get("draft_version")) if "draft_version" in request.form else None
+    try:
+        save_draft(expired.person_id, key=key, seen=seen, **draft)
+    except Stale:  # another tab or device has a newer one: both are kept
+        save_draft(expired.person_id, key=new_key(), **draft)
     return True
 
 

@@ -19,7 +19,7 @@ from practice.people import Kind, Person
 from web.answers import is_htmx, notice
 from web.formats import epoch
 from web.forms import Filled, Meta
-from web.gate import ANYONE, LOGGED_IN, allow, client_address, visitor
+from web.gate import ANYONE, LOGGED_IN, allow, client_address, is_form_key, visitor
 
 blueprint = Blueprint("login", __name__)
 
@@ -100,12 +100,16 @@ def stay() -> Any:
 
 
 def safe_path(path: str | None) -> str:
-    """The path of a page of ours that a GET may open, rebuilt from the match; empty for anything else."""
-    if not path or not path.startswith("/") or len(path) > 300 or "\\" in path or path.startswith("//"):
+    """The path of a page of ours that a GET may open, rebuilt from the match, with its `draft`; empty for anything else."""
+    path, _, query = (path or "").partition("?")
+    if not path.startswith("/") or len(path) > 300 or "\\" in path or path.startswith("//"):
         return ""
     try:
         adapter = current_app.url_map.bind("localhost")
         endpoint, values = adapter.match(path, method="GET")
     except (HTTPException, RoutingException):
         return ""
+    draft = query.removeprefix("draft=")  # the one thing beside the path that is carried along: the form that was open
+    if query.startswith("draft=") and is_form_key(draft):
+        values = {**values, "draft": draft}
     return "" if endpoint.endswith("static") or endpoint.startswith("login.") else url_for(endpoint, **values)

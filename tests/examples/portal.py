@@ -3,9 +3,12 @@
 from datetime import timedelta
 from typing import Any
 
+import sqlalchemy as sa
+
 from practice.db import COMMAND, db, now
 from practice.settings import the_practice
 from practice.setup import save_logo
+from practice.threads import Thread
 from tests.examples.admin_practice import PICTURE
 
 
@@ -19,12 +22,12 @@ def in_days(days: int) -> str:
 
 def appointment(cast: Any) -> dict[str, Any]:
     data = {"facility": cast.linden, "first_day": in_days(3), "last_day": in_days(9), "reason": "Check-up of my knee"}
-    return {"data": data | {"key": "k1"}, "player": cast.sophie}
+    return {"data": data | {"key": "k1", "reviewed": "yes"}, "player": cast.sophie}
 
 
 def result(cast: Any) -> dict[str, Any]:
     data = {"media": "CD with Images", "hand_over": "Pick up", "location": cast.oak, "all_studies": "Yes"}
-    return {"data": data | {"key": "k1"}, "player": cast.sophie}
+    return {"data": data | {"key": "k1", "reviewed": "yes"}, "player": cast.sophie}
 
 
 def new_message(cast: Any) -> dict[str, Any]:
@@ -36,6 +39,26 @@ def message(cast: Any) -> dict[str, Any]:
     key = cast.send(cast.sophie, "Others", to="Clinicians")
     others = [(cast.jihae, {"key": key}), (cast.hugo, {"key": key})]
     return {"own": {"key": key}, "player": cast.sophie, "others": others}
+
+
+def cancellation(cast: Any) -> dict[str, Any]:
+    cast.sophie.post("/appointments/new", appointment(cast)["data"])
+    db.session.close()
+    key = db.session.scalars(sa.select(Thread.key).order_by(Thread.id.desc())).first()
+    others = [(cast.jihae, {"key": key}), (cast.hugo, {"key": key})]
+    return {"own": {"key": key}, "player": cast.sophie, "others": others, "data": {"key": "k2"}}
+
+
+def kept_draft(cast: Any) -> dict[str, Any]:
+    cast.sophie.post("/drafts/k9", {"about": "/messages/new", "draft_version": "0", "body": "Begun"})
+    others = [(cast.jihae, {"key": "k9"}), (cast.hugo, {"key": "k9"})]
+    return {"own": {"key": "k9"}, "player": cast.sophie, "others": others}
+
+
+def draft(cast: Any) -> dict[str, Any]:
+    """Whoever saves under a key of somebody else has a draft of their own."""
+    data = {"about": "/messages/new", "draft_version": "0", "body": "Begun"}
+    return {"own": {"key": "k9"}, "player": cast.sophie, "data": data}
 
 
 def reply(cast: Any) -> dict[str, Any]:
@@ -73,6 +96,10 @@ EXAMPLES = {
     "portal.new_message": new_message,
     "portal.message": message,
     "portal.reply": reply,
+    "portal.cancel_request": cancellation,
+    "portal.drafts": nothing,
+    "portal.save_draft": draft,
+    "portal.delete_draft": kept_draft,
     "portal.my_info": nothing,
     "portal.request_amendment": amendment,
 }
