@@ -15,8 +15,8 @@ from wtforms import HiddenField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import ValidationError
 
-from admin import audit_words as words
 from admin import blueprint
+from admin.audit_words import Words, words_here
 from practice import audit as seals
 from practice import sessions, trail
 from practice.absences import start_of_day
@@ -25,7 +25,8 @@ from practice.errors import Invalid, NotVisible
 from practice.people import Kind
 from practice.trail import Line, Someone, Sought, Subject, Which
 from web.answers import Answer, is_htmx, page
-from web.formats import local, present_practice, type_name
+from web.choices import LongSelectField
+from web.formats import gettext, local, present_practice, type_name
 from web.forms import AtMost, Form, is_key, opened, tidy
 from web.gate import visitor
 from web.spreadsheets import comma_separated, xlsx
@@ -51,7 +52,7 @@ class AuditForm(Form):
         _l("Patient"), [AtMost(NAME_MAX, _l("Use at most 200 characters."))], filters=[tidy], render_kw={"autocomplete": "off"}
     )
     kind = SelectField(_l("Kind"), choices=KINDS, filters=[lambda value: value or ""])
-    did = SelectField(_l("What"), filters=[lambda value: value or ""], validate_choice=False)
+    did = LongSelectField(_l("What"), filters=[lambda value: value or ""], validate_choice=False)
     since = StringField(_l("From"), filters=[lambda text: (text or "").strip()])
     until = StringField(_l("To"), filters=[lambda text: (text or "").strip()])
     person_key = HiddenField()
@@ -60,8 +61,7 @@ class AuditForm(Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        named = sorted(((did, str(word)) for did, word in words.VERBS.items()), key=lambda one: one[1])
-        self.did.choices = [SelectChoice("", _("Anything")), *(SelectChoice(did, word) for did, word in named)]
+        self.did.offer(words_here().choices)
 
     def validate_since(self, field: StringField) -> None:
         if field.data and day_of(field.data) is None:
@@ -83,7 +83,7 @@ def audit() -> Answer:
     values = kept(key)
     if is_key(about := request.args.get("about", "")):
         values, key = {"about": about}, ""
-    return shown(opened(AuditForm, **values), values, key)
+    return shown(form_with(values), values, key)
 
 
 @blueprint.post("/audit/searches")
@@ -103,7 +103,7 @@ def search_audit() -> Answer:
     address = url_for("admin.audit", filter=key or None)
     if not is_htmx():
         return make_response("", 303, {"Location": address})
-    answer: Response = make_response(shown(opened(AuditForm, **values), values, key, is_searched=True))
+    answer: Response = make_response(shown(form_with(values), values, key, is_searched=True))
     answer.headers["HX-Push-Url"] = address
     return answer
 
@@ -127,6 +127,14 @@ def export_audit() -> Answer:
         | {n: v for n, v in values.items() if v and n not in ("person", "patient")},
     )
     return made
+
+
+def form_with(values: dict[str, str]) -> Any:
+    """The filter's form. (`about` is a field here, and to `opened` the page of a draft.)"""
+    form = opened(AuditForm, **{name: value for name, value in values.items() if name != "about"})
+    if "about" in values:
+        form.about.data = values["about"]
+    return form
 
 
 # ---- What is sought ------------------------------------------------------------------------------
@@ -163,7 +171,7 @@ def choice_of(form: AuditForm, name: str) -> list[Someone]:
 def other_named(text: str) -> str:
     """Which of those who are no person is meant, by its name or by the words the page has for it."""
     low = text.strip().casefold()
-    return next((name for name, word in words.OTHERS.items() if low in (name, str(word).casefold())), "")
+    return next((name for name, word in words_here().others.items() if low in (name, word.casefold())), "")
 
 
 def sought_by(values: dict[str, str]) -> Sought:
@@ -208,12 +216,13 @@ class Row:
 def in_words(lines: list[Line]) -> list[Row]:
     """Two statements for however many lines."""
     people, subjects = trail.people_of(db.session(), lines), trail.subjects_of(db.session(), lines)
-    return [in_words_of(line, people, subjects) for line in lines]
+    words = words_here()
+    return [in_words_of(line, words, people, subjects) for line in lines]
 
 
-def in_words_of(line: Line, people: dict[int, Someone], subjects: dict[str, Subject]) -> Row:
+def in_words_of(line: Line, words: Words, people: dict[int, Someone], subjects: dict[str, Subject]) -> Row:
     nameless = people.get(line.person or 0)
-    who = line.who if line.person else str(words.OTHERS.get(line.who) or line.who)
+    who = line.who if line.person else words.others.get(line.who, line.who)
     subject = subjects.get(line.about)
     return Row(
         line,
@@ -221,21 +230,20 @@ def in_words_of(line: Line, people: dict[int, Someone], subjects: dict[str, Subj
         who or (nameless.name if nameless else ""),
         words.verb(line.did),
         subject,
-        about_in_words(line.about, subject),
+        about_in_words(line.about, words, subject),
         is_key(line.about),
         people.get(line.patient or 0),
         words.changes(line.details),
     )
 
 
-def about_in_words(about: str, subject: Subject | None) -> str:
+def about_in_words(about: str, words: Words, subject: Subject | None) -> str:
     """What it is now and what it is called; a thread by its type alone. What is gone or has no name: its key."""
     if subject is None:
         return about
     kind = subject.kind if subject.table == "person" else subject.table
-    word = str(words.TABLES.get(kind, kind))
     name = type_name(subject.kind) if subject.table == "thread" else subject.name
-    return _("%(kind)s: %(name)s", kind=word, name=name)
+    return gettext("%(kind)s: %(name)s", kind=words.tables.get(kind, kind), name=name)
 
 
 def stamp_to_second(at: datetime) -> str:

@@ -1,7 +1,9 @@
 """What the audit calls verbs and fields: each verb of practice/ has its words here (a test looks for one without)."""
 
+from functools import lru_cache
 from typing import Any
 
+from flask_babel import get_translations
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
@@ -160,6 +162,7 @@ FIELDS: dict[str, Any] = {
     "opening": _l("Opening hours"),
     "emergency_number": _l("Emergency number"),
     "emergency_text": _l("Words beside the emergency number"),
+    "emergency_words": _l("Words of an emergency"),
     "time_zone": _l("Time zone"),
     "country": _l("Country"),
     "region": _l("Region"),
@@ -201,37 +204,55 @@ _WORDS: dict[str, Any] = {
 }
 
 
-def verb(did: str) -> str:
-    """The words of a verb; of one that a later release no longer has, its name."""
-    return str(VERBS.get(did) or did.replace("_", " "))
+class Words:
+    """All of these in one language, translated once."""
+
+    def __init__(self) -> None:
+        tables = (VERBS, FIELDS, OTHERS, TABLES, _WORDS)
+        self.verbs, self.fields, self.others, self.tables, self.words = (
+            {name: str(word) for name, word in table.items()} for table in tables
+        )
+        self.choices = ("", _("Anything")), *sorted(self.verbs.items(), key=lambda one: one[1])
+        self.yes, self.no = _("Yes"), _("No")
+
+    def verb(self, did: str) -> str:
+        """The words of a verb; of one that a later release no longer has, its name."""
+        return self.verbs.get(did) or did.replace("_", " ")
+
+    def field(self, name: str) -> str:
+        return self.fields.get(name) or name.replace("_", " ")
+
+    def value(self, content: Any) -> str:
+        """A value of the audit as text; what people wrote stays what it is."""
+        if content is None or content == "":
+            return ""
+        if isinstance(content, bool):
+            return self.yes if content else self.no
+        if isinstance(content, list):
+            return ", ".join(map(self.value, content))
+        if isinstance(content, dict):
+            return "; ".join(f"{self.field(name)}: {self.value(one)}" for name, one in content.items())
+        return self.words.get(content, content) if isinstance(content, str) else str(content)
+
+    def changes(self, details: Any) -> list[tuple[str, str, str]]:
+        """Field, before and after of all that a row tells; what is no change stands under after."""
+        if not isinstance(details, dict):
+            return [("", "", self.value(details))]
+        before, after = details.get("before"), details.get("after")
+        if not (isinstance(before, dict) and isinstance(after, dict)):
+            before, after = {}, {}
+            rest = details
+        else:
+            rest = {name: content for name, content in details.items() if name not in ("before", "after")}
+        rows = [(self.field(name), self.value(before.get(name)), self.value(after.get(name))) for name in {**before, **after}]
+        return rows + [(self.field(name), "", self.value(content)) for name, content in rest.items()]
 
 
-def field(name: str) -> str:
-    return str(FIELDS.get(name) or name.replace("_", " "))
+@lru_cache(maxsize=8)
+def _words_of(_catalogue: Any) -> Words:
+    return Words()
 
 
-def value(content: Any) -> str:
-    """A value of the audit as text; what people wrote stays what it is."""
-    if content is None or content == "":
-        return ""
-    if isinstance(content, bool):
-        return _("Yes") if content else _("No")
-    if isinstance(content, list):
-        return ", ".join(map(value, content))
-    if isinstance(content, dict):
-        return "; ".join(f"{field(name)}: {value(one)}" for name, one in content.items())
-    return str(_WORDS.get(content) or content) if isinstance(content, str) else str(content)
-
-
-def changes(details: Any) -> list[tuple[str, str, str]]:
-    """Field, before and after of all that a row tells; what is no change stands under after."""
-    if not isinstance(details, dict):
-        return [("", "", value(details))]
-    before, after = details.get("before"), details.get("after")
-    if not (isinstance(before, dict) and isinstance(after, dict)):
-        before, after = {}, {}
-        rest = details
-    else:
-        rest = {name: content for name, content in details.items() if name not in ("before", "after")}
-    rows = [(field(name), value(before.get(name)), value(after.get(name))) for name in {**before, **after}]
-    return rows + [(field(name), "", value(content)) for name, content in rest.items()]
+def words_here() -> Words:
+    """In the language of this request."""
+    return _words_of(get_translations())

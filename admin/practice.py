@@ -12,17 +12,17 @@ from flask_babel import get_locale
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from wtforms import BooleanField, HiddenField, SelectField, StringField, TextAreaField
-from wtforms.fields.choices import SelectChoice
 
 from admin import blueprint
 from practice import setup
 from practice.calendar import countries, regions_of, time_zones
 from practice.db import db
 from practice.errors import Invalid, Stale
-from practice.settings import the_practice
+from practice.settings import practice_shown, the_practice
 from practice.setup import FIRST_YEAR, LAST_YEAR, Settings
 from web.answers import Answer, notice, page, to
 from web.asked import version_in
+from web.choices import Choices, LongSelectField
 from web.facts import WEEKDAYS
 from web.formats import today
 from web.forms import DateField, Form, opened, tidy
@@ -69,6 +69,11 @@ def number(label: Any) -> NumberField:
     return NumberField(label, [Marked()], render_kw={"inputmode": "numeric"})
 
 
+def one_a_line(text: str) -> str:
+    """The lines that say something, each once."""
+    return "\n".join(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
+
+
 class PracticeForm(Form):
     """What is valid, practice/setup.py alone says: each problem comes back beside its field."""
 
@@ -80,9 +85,12 @@ class PracticeForm(Form):
     emergency_text = TextAreaField(
         _l("Emergency text"), [Marked(required=False, most=setup.TEXTS["emergency_text"])], filters=[tidy]
     )
-    time_zone = SelectField(_l("Time zone"), [Marked()], validate_choice=False)
-    country = SelectField(_l("Country"), [Marked()], validate_choice=False)
-    region = SelectField(_l("Region"), [Marked()], validate_choice=False)
+    emergency_words = TextAreaField(
+        _l("Emergency words"), [Marked(required=False, most=setup.TEXTS["emergency_words"])], filters=[tidy, one_a_line]
+    )
+    time_zone = LongSelectField(_l("Time zone"), [Marked()], validate_choice=False)
+    country = LongSelectField(_l("Country"), [Marked()], validate_choice=False)
+    region = LongSelectField(_l("Region"), [Marked()], validate_choice=False)
     promise_appointment = number(_l("Appointment"))
     promise_result = number(_l("Result"))
     promise_others = number(_l("Others"))
@@ -95,10 +103,9 @@ class PracticeForm(Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.time_zone.choices = _with(self.time_zone.data, [(zone, zone) for zone in time_zones()])
-        self.country.choices = _with(self.country.data, _countries(str(get_locale() or "en")))
-        offered = [("", _("The whole country")), *_regions(self.country.data or "")]
-        self.region.choices = _with(self.region.data, offered)
+        self.time_zone.offer(_time_zones())
+        self.country.offer(_countries(str(get_locale() or "en")))
+        self.region.offer((("", _("The whole country")), *_regions(self.country.data or "")))
 
     def values(self) -> Settings:
         """What was entered, right or wrong."""
@@ -127,21 +134,19 @@ for _n in DAYS:
     setattr(PracticeForm, f"closed_{_n}", BooleanField(_l("Closed")))
 
 
-def _with(chosen: Any, offered: Any) -> list[SelectChoice]:
-    """The choices, and what was chosen where it is none of them: it stays to be seen."""
-    known = [value for value, _label in offered]
-    more = [(chosen, chosen)] if chosen and chosen not in known else []
-    return [SelectChoice(value, label) for value, label in [*more, *offered]]
+@lru_cache(maxsize=1)
+def _time_zones() -> Choices:
+    return tuple((zone, zone) for zone in time_zones())
 
 
 @lru_cache(maxsize=8)
-def _countries(language: str) -> list[tuple[str, str]]:
+def _countries(language: str) -> Choices:
     names = Locale.parse(language).territories
-    return sorted(((code, f"{names.get(code, code)} ({code})") for code in countries()), key=lambda choice: choice[1])
+    return tuple(sorted(((code, f"{names.get(code, code)} ({code})") for code in countries()), key=lambda choice: choice[1]))
 
 
-def _regions(country: str) -> list[tuple[str, str]]:
-    return [(code, f"{name} ({code})" if name != code else code) for code, name in regions_of(country).items()]
+def _regions(country: str) -> Choices:
+    return tuple((code, f"{name} ({code})" if name != code else code) for code, name in regions_of(country).items())
 
 
 class DayForm(Form):
@@ -186,7 +191,7 @@ def save_practice() -> Answer:
 
 def saved() -> dict[str, Any]:
     """What is saved now, by the names of the form's fields."""
-    row = the_practice()
+    row = practice_shown()
     values = asdict(setup.settings_of(row))
     for n, hours in enumerate(values.pop("opening")):
         values |= {f"from_{n}": hours and hours[0], f"to_{n}": hours and hours[1], f"closed_{n}": hours is None}
@@ -295,7 +300,7 @@ def day_in(said: str) -> date | None:
 def holidays_page(form: Any, status: int = 200, *, year: int | None = None, yours: list[date] | None = None) -> Answer:
     """`yours`: the days ticked in a form that came too late; they stay ticked, beside what is saved now."""
     year = year or year_of(request.args.get("year", ""))
-    row = the_practice()
+    row = practice_shown()
     context: dict[str, Any] = {
         "form": form,
         "year": year,

@@ -49,6 +49,7 @@ def what_happened(key: str) -> dict[str, Any]:
 def shown(status: int = 200, **context: Any) -> Answer:
     found = trays.removed(place_in(Tray.REMOVED))
     values: dict[str, Any] = tray_words("admin.removed", found) | {
+        "restoring": with_slot("admin.restore_removed", **kept_place()),
         "removers": trays.removers([row.id for row in found.rows]),
         "notice": notice(),
         "stale": None,
@@ -83,13 +84,21 @@ def around(endpoint: str, found: Page) -> dict[str, Any]:
     }
 
 
+SLOT = "-" * 22
+
+
+def with_slot(endpoint: str, **values: Any) -> str:
+    """An address in which %s stands for the key of a row: it is built once for a page, not once for a row."""
+    return url_for(endpoint, key=SLOT, **values).replace("%", "%%").replace(SLOT, "%s")
+
+
 def tray_words(endpoint: str, found: Page) -> dict[str, Any]:
     """What every tray shows: its envelopes, who has them, the way to the next page, and how many were opened lately."""
     return {
         "rows": found.rows,
         "titles": titles_of_audiences(db.session(), [row.audience_id for row in found.rows if row.audience_id]),
         "own_patient": visitor().own_patient_id,
-        "kept": kept_place(),
+        "opening": with_slot("admin.opening"),
         "recent": trays.recent_openings(),
         **around(endpoint, found),
     }

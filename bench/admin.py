@@ -174,8 +174,8 @@ def measure(small: Site, crowded: Site, times: int = TIMES) -> Crowd:
         on_floor = Asked("GET", f"/rows/{number}", None, {})
         for n in range(WARM + times):
             ours, floors = both_of(crowded.product, _request(crowded, page.asked(crowded))), both_of(crowded.floor, on_floor)
-            if n == 0 and (missing := _missing(page, ours.body, floors.body)):
-                result.problems.append(f"{crowded.kind}, {page.name}: not on the page: {missing[:5]}")
+            if n == 0 and (lacks := missing(page, ours.body, floors.body)):
+                result.problems.append(f"{crowded.kind}, {page.name}: not on the page: {lacks[:5]}")
             if n >= WARM:
                 figures.product.append(ours.seconds)
                 figures.floor.append(floors.seconds)
@@ -217,7 +217,7 @@ def _request(site: Site, asked: tuple[str, dict[str, str] | None]) -> Asked:
     return Asked("POST", path, form | {"csrf_token": site.admin.token, "key": new_key()}, headers)
 
 
-def _missing(page: AdminPage, ours: str, floors: str) -> list[str]:
+def missing(page: Any, ours: str, floors: str) -> list[str]:
     """What of the floor's rows is not on the product's page; or that there are none."""
     text = " ".join(html.unescape(ours).split())
     shown = [value for name, value in _cells(floors) if name in page.same and value not in ("", "None")]

@@ -49,6 +49,13 @@ ANSWERED = (
     "UPDATE thread SET state = 'answered', version = version + 1, last_staff_message_at = ?, waiting_since = NULL, "
     "due_at = NULL, closed_at = NULL, removed_at = NULL, hidden_by_patient_at = NULL WHERE id = ?"
 )
+WAITS = (
+    "UPDATE thread SET state = 'waiting', version = version + 1, last_patient_message_at = ?, is_unread = ?, is_in_box = ?, "
+    "waiting_since = ?, due_at = ?, closed_at = NULL, removed_at = NULL, hidden_by_patient_at = NULL WHERE id = ?"
+)
+HAS_IT = "SELECT audience_id FROM thread WHERE id = ?"
+KEPT = "INSERT INTO box_filter (key, session_id, filter_values) VALUES (?, ?, ?)"
+SESSION = "SELECT max(id) FROM login_session WHERE person_id = ?"
 COUNTED = "UPDATE audience SET unread = unread + 1, in_box = in_box + 1 WHERE id = ?"
 COLUMNS = {
     "thread": "key patient_id audience_id type title state version created_at last_patient_message_at is_unread is_in_box "
@@ -68,7 +75,10 @@ WRITES = {
     "submit": [PICKED, AUDIENCE, TOLD]
     + [INSERTS[table] for table in ("thread", "message", "delivery", "history", "outbox", "audit")]
     + [COUNTED],
+    "Send": [],
+    "Reply": [THREAD_OF, HAS_IT, TOLD, INSERTS["message"], WAITS, INSERTS["outbox"], INSERTS["audit"], COUNTED],
 }
+WRITES["Send"] = WRITES["submit"]
 """What the two writes send, in this order, between BEGIN and COMMIT; printed with the figures."""
 
 
@@ -192,5 +202,33 @@ def create_app() -> Flask:
             base.insert("audit", at, new_key(), patient, "PATIENT", 1, "send", key, patient, "")
             base.run(COUNTED, audience)
         return redirect(f"/thread/{key}", 303)
+
+    @app.post("/write-on")
+    def write_on() -> Response:
+        """A patient's reply."""
+        base, form, patient = database(), request.form, int(request.form["author"])
+        present = datetime.now(UTC).replace(tzinfo=None)
+        at, due = base.at(present), base.at(present + timedelta(days=3))
+        with base.transaction():
+            thread = base.run(THREAD_OF, form["thread"]).fetchone()[0]
+            audience = base.run(HAS_IT, thread).fetchone()[0]
+            told = base.run(TOLD, audience).fetchall()
+            digest = hashlib.sha256(form["body"].encode()).hexdigest()
+            row = (new_key(), thread, patient, True, None, "", form["body"], at, form["key"], digest)
+            message = base.insert("message", *row)
+            base.run(WAITS, at, True, True, at, due, thread)
+            for (person,) in told:
+                base.insert("outbox", new_key(), "waiting", person, thread, message, "waiting", 0, at, at)
+            base.insert("audit", at, new_key(), patient, "PATIENT", 1, "reply", form["thread"], patient, "")
+            base.run(COUNTED, audience)
+        return redirect(f"/thread/{form['thread']}", 303)
+
+    @app.post("/keep")
+    def keep() -> Response:
+        """What is searched for, kept with the session."""
+        base, form = database(), request.form
+        with base.transaction():
+            base.run(KEPT, form["key"], base.run(SESSION, int(form["person"])).fetchone()[0], form["words"])
+        return redirect("/rows/0", 303)
 
     return app

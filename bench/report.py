@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 from importlib.metadata import version
 
-from bench import admin, crowd
+from bench import admin, crowd, patient
 from bench.measure import GROWTH, MEGABYTES, PAGES, RATIO, TIMES, Figures, Result
 
 LARGE = "100,000"
@@ -23,6 +23,11 @@ same rows, and what was written was found again by its readers.
 The times in milliseconds are those of one machine; the ratios are what holds elsewhere. Each page may take {ratio:g} times its
 floor, and {growth:g} times as long at 100,000 messages as at 1,000; a worker may have {megabytes} MB after 1,000 requests.
 """
+HEAVY = """# The pages of a patient with {messages:,} messages and {drafts} drafts
+
+Among all the others' 100,000, asked for as a browser asks: compressed. Product and floor in turn, {times} requests each; a search
+is its POST and the page it leads to. The number of statements is the same for a patient who has little.
+"""
 CROWD = """# The admin's pages in a large practice
 
 {staff:,} staff, {communicators} communicators, {patients:,} patients and {audit:,} rows of audit around 1,000 messages; product
@@ -30,7 +35,7 @@ and floor in turn, {times} requests each. The number of statements is the same i
 """
 
 
-def written(results: Sequence[Result], crowds: Sequence[admin.Crowd], day: date) -> str:
+def written(results: Sequence[Result], heavies: Sequence[patient.Heavy], crowds: Sequence[admin.Crowd], day: date) -> str:
     """The whole file."""
     parts = [
         HEAD.format(
@@ -38,7 +43,7 @@ def written(results: Sequence[Result], crowds: Sequence[admin.Crowd], day: date)
             python=platform.python_version(),
             flask=version("flask"),
             sqlalchemy=version("sqlalchemy"),
-            databases=" and ".join(one.version for one in results or crowds),
+            databases=" and ".join(one.version for one in results or heavies or crowds),
             times=TIMES,
             ratio=RATIO,
             growth=GROWTH,
@@ -46,12 +51,15 @@ def written(results: Sequence[Result], crowds: Sequence[admin.Crowd], day: date)
         )
     ]
     parts += [_tables(result) for result in results]
+    if heavies:
+        parts.append(HEAVY.format(messages=patient.HAS, drafts=patient.DRAFTS, times=patient.TIMES))
+    parts += [_lines(one) for one in heavies]
     if crowds:
         sizes = {"staff": crowd.STAFF, "communicators": crowd.COMMUNICATORS, "patients": crowd.PATIENTS, "audit": crowd.AUDIT}
         parts.append(CROWD.format(**sizes, times=admin.TIMES))
     parts += [_crowd(one) for one in crowds]
     parts.append("# What the floors send\n")
-    parts += [_statements(result) for result in results] + [_statements(one) for one in crowds]
+    parts += [_statements(one) for one in (*results, *heavies, *crowds)]
     return "\n".join(parts)
 
 
@@ -73,15 +81,18 @@ def _tables(result: Result) -> str:
 
 
 def _crowd(found: admin.Crowd) -> str:
+    took = f"Import of {admin.IMPORTED:,} staff from an .xlsx file, all steps: {found.seconds:.1f} s of {admin.SECONDS}."
+    return _lines(found, f"\n{took}\n")
+
+
+def _lines(found: admin.Crowd | patient.Heavy, *more: str) -> str:
     lines = [
         f"## {found.version}\n",
         "| page | median | p95 | floor: median | p95 | ratio | statements |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
     lines += [f"| {name} | {_times(figures)} | {found.statements[name]} |" for name, figures in found.figures.items()]
-    lines.append(
-        f"\nImport of {admin.IMPORTED:,} staff from an .xlsx file, all steps: {found.seconds:.1f} s of {admin.SECONDS}.\n"
-    )
+    lines += [*more, ""]
     if found.problems:
         lines += ["Over its number or wrong:\n", *(f"- {problem}" for problem in found.problems), ""]
     return "\n".join(lines)
@@ -100,7 +111,7 @@ def _marked(value: float, most: float) -> str:
     return f"**{value:.2f}**" if value > most else f"{value:.2f}"
 
 
-def _statements(result: Result | admin.Crowd) -> str:
+def _statements(result: Result | patient.Heavy | admin.Crowd) -> str:
     lines = []
     for page, statements in result.sql.items():
         lines += [f"### {page}, {result.version}\n", "```sql", *(" ".join(one.split()) + ";" for one in statements), "```\n"]

@@ -1,6 +1,7 @@
 """One database of a size, with the product and the floor serving it, and people logged in."""
 
 import contextlib
+import gzip
 import json
 import os
 import secrets
@@ -99,7 +100,10 @@ class Served:
         response = connection.getresponse()
         text = response.read()
         connection.close()
-        return Answer(response.status, text.decode(), response.headers.get("Location", ""), time.perf_counter() - begun)
+        seconds = time.perf_counter() - begun
+        if response.headers.get("Content-Encoding") == "gzip":
+            text = gzip.decompress(text)
+        return Answer(response.status, text.decode(), response.headers.get("Location", ""), seconds)
 
     def wait(self, path: str) -> None:
         for _ in range(200):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Blueprint
+from flask import Blueprint, request
 
 from practice.settings import MenuItem, is_on
 from practice.threads import is_new_for_patient
@@ -21,8 +21,9 @@ def shared() -> dict[str, Any]:
         "notice": notice(),
         "is_new": is_new_for_patient,
         "is_htmx": is_htmx(),
+        "about": request.args.get("about", "")[:22],
         "on": {item: is_on(practice, item) for item in MenuItem},
     }
 
 
-from portal import account, appointments, cancelling, drafts, home, messages, records, results, writing  # noqa: E402, F401
+from portal import account, appointments, cancelling, copies, drafts, home, messages, records, results, writing  # noqa: E402, F401

@@ -1,20 +1,33 @@
-"""Home: start something, what was answered, what is under way, the latest messages."""
+"""Home: start something, what waits for the patient, what is under way, the latest messages."""
 
 from flask import render_template
 
 from portal import blueprint
-from practice.threads import is_new_for_patient, threads_of_patient, under_way_of_patient
+from portal.drafts import described
+from practice.drafts import drafts_of
+from practice.requests import states_of
+from practice.threads import Sought, threads_of_patient, under_way_of_patient
+from web.facts import STATES
 from web.gate import visitor
+
+ANSWERS, DRAFTS, UNDER_WAY, LATEST = 3, 3, 5, 3  # so many are shown, the newest; a link leads to all
 
 
 @blueprint.get("/")
 def home() -> str:
     me = visitor().person_id
-    rows = threads_of_patient(me).rows
+    answers = threads_of_patient(me, sought=Sought(is_unread=True)).rows
+    drafts = drafts_of(me, limit=DRAFTS + 1)
+    under_way = under_way_of_patient(me, limit=UNDER_WAY + 1)
+    states = states_of([waiting.thread.id for waiting in under_way])
     return render_template(
         "portal/home.html",
         here="portal.home",
-        answers=[row for row in rows if is_new_for_patient(row)][:3],
-        under_way=under_way_of_patient(me),
-        latest=rows[:3],
+        answers=answers[:ANSWERS],
+        drafts=[described(draft) for draft in drafts[:DRAFTS]],
+        has_more_drafts=len(drafts) > DRAFTS,
+        under_way=under_way[:UNDER_WAY],
+        has_more_under_way=len(under_way) > UNDER_WAY,
+        states={thread: STATES[state] for thread, state in states.items()},
+        latest=threads_of_patient(me).rows[:LATEST],
     )

@@ -1,5 +1,6 @@
 """Messages: Inbox, Sent, and a conversation with the way of each message."""
 
+from datetime import date, time, timedelta
 from typing import Any
 
 from flask import request, url_for
@@ -7,28 +8,38 @@ from flask import request, url_for
 from portal import blueprint
 from portal.fields import answer_by, must_warn
 from portal.writing import ReplyForm
+from practice.calendar import at_local
+from practice.conversations import hide, show_again
 from practice.conversations import reply as write_on
 from practice.db import now, small_write
 from practice.errors import Invalid
+from practice.sessions import keep_filter, kept_filter
+from practice.settings import RequestType
 from practice.threads import (
     NEWEST,
     READ_BY_PATIENT,
     Opened,
-    Page,
+    Sought,
     is_new_for_patient,
     message_of_patient,
     opened_by_patient,
     place_of_patient,
+    reference_of,
     threads_of_patient,
     titles_of,
     way_of,
 )
 from web.answers import Answer, page, to
 from web.facts import facts_of
+from web.formats import WORD_OF, present_practice
 from web.forms import Form, opened
 from web.gate import drafts_to, visitor
 
 # ---- Lists ---------------------------------------------------------------------------------------
+
+ENDPOINT_OF = {"inbox": "portal.messages", "sent": "portal.sent"}
+BESIDE = 10  # rows of the list beside an open conversation
+SEARCHED_BY = ("words", "type", "unread", "first_day", "last_day")
 
 
 @blueprint.get("/messages")
@@ -41,30 +52,63 @@ def sent() -> Answer:
     return _list("sent")
 
 
-ENDPOINT_OF = {"inbox": "portal.messages", "sent": "portal.sent"}
+@blueprint.post("/messages/search")
+def search_messages() -> Answer:
+    """Keeps what is looked for with the session: an address never says it."""
+    endpoint = ENDPOINT_OF.get(request.form.get("box", ""), "portal.messages")
+    values = {name: request.form.get(name, "").replace("\0", "")[:100] for name in SEARCHED_BY}
+    if "clear" in request.form or not any(value.strip() for value in values.values()):
+        return to(endpoint)
+    return to(endpoint, filter=keep_filter(visitor(), values))
 
 
 def _list(box: str) -> Answer:
+    return page("portal/messages.html", "portal/_mail.html", here="portal.messages", **_listed(box))
+
+
+def _listed(box: str) -> dict[str, Any]:
+    """The rows of a list as the address asks for them, with what they passed and the addresses of the pages beside."""
     me, place = visitor().person_id, None
-    for name in ("before", "after"):
-        if request.args.get(name):
-            place = place_of_patient(request.args[name], me, which=box, is_newer=name == "after")
-    return page(
-        "portal/messages.html",
-        "portal/_mail.html",
-        here="portal.messages",
-        **_rows(threads_of_patient(me, which=box, place=place), box),
-    )
-
-
-def _rows(found: Page, box: str) -> dict[str, Any]:
-    endpoint, rows = ENDPOINT_OF[box], found.rows
+    key = request.args.get("filter", "")[:22]
+    values = kept_filter(visitor(), key) if key else {}
+    carried: dict[str, Any] = {"filter": key} if values else {}
+    if not request.view_args:  # beside an open conversation the list begins at its head
+        for name in ("before", "after"):
+            if request.args.get(name):
+                place = place_of_patient(request.args[name], me, which=box, is_newer=name == "after")
+    found = threads_of_patient(me, which=box, place=place, sought=_sought(values))
+    endpoint, is_beside = ENDPOINT_OF[box], bool(request.view_args)
+    rows = found.rows[:BESIDE] if is_beside else found.rows
+    has_older = found.has_older or len(rows) < len(found.rows)
     return {
         "rows": rows,
         "box": box,
-        "newer": url_for(endpoint, after=rows[0].key) if rows and found.has_newer else "",
-        "older": url_for(endpoint, before=rows[-1].key) if rows and found.has_older else "",
+        "values": values,
+        "carried": carried,
+        "types": WORD_OF,
+        "newer": url_for(endpoint, after=rows[0].key, **carried) if rows and found.has_newer else "",
+        "older": url_for(endpoint, before=rows[-1].key, **carried) if rows and has_older else "",
     }
+
+
+def _sought(values: dict[str, str]) -> Sought:
+    """What cannot be read (a day that is none) looks for nothing."""
+    first, last = (_day(values.get(name, "")) for name in ("first_day", "last_day"))
+    zone, kind = present_practice().time_zone, values.get("type", "")
+    return Sought(
+        words=values.get("words", "").strip(),
+        type=RequestType(kind) if kind in set(RequestType) else None,
+        is_unread=bool(values.get("unread")),
+        since=at_local(first, time(), zone) if first else None,
+        until=at_local(last + timedelta(days=1), time(), zone) if last and last < date.max else None,
+    )
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text.strip())
+    except ValueError:
+        return None
 
 
 # ---- A conversation ------------------------------------------------------------------------------
@@ -98,7 +142,7 @@ def _conversation(thread: Opened, form: Form, status: int = 200, *, is_newest: b
     """The whole conversation with the list beside it. Whoever opens an answer has read it."""
     me, head = visitor(), thread.head
     box = "sent" if request.args.get("box") == "sent" or head.last_staff_message_at is None else "inbox"
-    context = _rows(threads_of_patient(me.person_id, which=box), box) | {
+    context = _listed(box) | {
         "here": "portal.messages",
         "head": head,
         "thread": thread,
@@ -106,6 +150,7 @@ def _conversation(thread: Opened, form: Form, status: int = 200, *, is_newest: b
         "facts": [] if thread.has_earlier else facts_of(thread),
         "recipients": ", ".join(titles_of(thread.events)) if head.unrouted_since is None else "",
         "is_newest": is_newest,
+        "reference": reference_of(head.id),
         "answer_by": head.due_at if head.due_at and head.due_at > now() else answer_by(head.type),
         "form": form,
         "unread": me.unread,
@@ -113,5 +158,17 @@ def _conversation(thread: Opened, form: Form, status: int = 200, *, is_newest: b
     # The mark says up to which answer was read: one that comes in this very moment stays new.
     mark = {"thread": head.id, "at": head.last_staff_message_at}
     if is_newest and is_new_for_patient(head) and small_write(READ_BY_PATIENT, mark, waits=False):
-        context["unread"] = me.unread - 1
+        context["unread"] = me.unread - (head.hidden_by_patient_at is None)  # what is hidden was not counted
     return page("portal/message.html", "portal/_mail.html", status, **context)
+
+
+@blueprint.post("/messages/<key>/deletion")
+def delete_message(key: str) -> Answer:
+    hide(key, by=visitor().actor)
+    return to("portal.messages", done="hidden", about=key)
+
+
+@blueprint.post("/messages/<key>/undoing")
+def undo_delete(key: str) -> Answer:
+    show_again(key, by=visitor().actor)
+    return to("portal.message", key=key, done="shown-again")

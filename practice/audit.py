@@ -75,9 +75,17 @@ class Sealed:
 
 def sealed_up_to() -> Sealed | None:
     """None: nothing is sealed yet."""
-    newest = sa.select(Audit.id, Audit.at).join(AuditSeal, AuditSeal.audit_id == Audit.id).order_by(AuditSeal.position.desc())
-    row = db.session.execute(newest.limit(1)).first()
+    row = db.session.connection().execute(_NEWEST_SEALED).first()
     return Sealed(row.id, row.at) if row else None
+
+
+_NEWEST_SEALED = (
+    sa.select(Audit.id, Audit.at)
+    .select_from(Audit)
+    .join(AuditSeal, AuditSeal.audit_id == Audit.id)
+    .order_by(AuditSeal.position.desc())
+    .limit(1)
+)
 
 
 def unsealed() -> int:

@@ -641,12 +641,14 @@ def staff_found(session: Session, sought: Sought, *, page: int, size: int) -> Pa
 def titles_of_audiences(session: Session, audiences: list[int]) -> dict[int, list[str]]:
     """The titles of the communicators of each audience, by title."""
     found: dict[int, list[str]] = {audience: [] for audience in audiences}
-    rows = session.execute(
-        sa.select(AudienceCommunicator.audience_id, Communicator.title)
-        .join(Communicator, Communicator.id == AudienceCommunicator.communicator_id)
-        .where(AudienceCommunicator.audience_id.in_(audiences))
-        .order_by(Communicator.title_key)
-    )
-    for audience, title in rows:
+    for audience, title in session.connection().execute(_TITLES_OF, {"audiences": list(found)}):
         found[audience].append(title)
     return found
+
+
+_TITLES_OF = (
+    sa.select(AudienceCommunicator.audience_id, Communicator.title)
+    .join_from(AudienceCommunicator, Communicator, Communicator.id == AudienceCommunicator.communicator_id)
+    .where(AudienceCommunicator.audience_id.in_(sa.bindparam("audiences", expanding=True)))
+    .order_by(Communicator.title_key)
+)

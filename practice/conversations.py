@@ -18,7 +18,7 @@ from practice.db import Actor, Transaction, again_if_doubled, changed, db, new_k
 from practice.drafts import delete_draft
 from practice.emergency import emergency_words_in
 from practice.errors import Invalid, NotAllowed, NotVisible, SentBefore, Stale, TooMany
-from practice.outbox import Occasion, tell
+from practice.outbox import tell_of_answer
 from practice.people import AccountStatus, Person, Staff, must_be_admin
 from practice.settings import REQUESTED_IN, Practice, RequestType, SwitchedOff, calendar_of, is_on, promise_days, the_practice
 from practice.threads import (
@@ -204,7 +204,7 @@ def answer(thread_key: str, *, body: str, form_key: str, seen: int, by: Actor, c
         thread.waiting_since = thread.due_at = thread.closed_at = thread.removed_at = thread.hidden_by_patient_at = None
         thread.has_emergency_words = False
         mark(tx, thread)
-        tell(tx, Occasion.ANSWERED, [thread.patient_id], thread=thread.id, message=message.id)
+        tell_of_answer(tx, thread.patient_id, thread=thread.id, message=message.id)
         return Sent(thread.key, thread.id, True)
 
 
@@ -247,7 +247,7 @@ def start(patient_key: str, *, communicator: str, title: str, body: str, form_ke
         message = _write(tx, thread, body, form_key, digest, title=mine.title, communicator=mine.id, is_from_patient=False)
         thread.last_staff_message_at = message.sent_at
         routing.start_with(tx, thread, mine.id, message=message.id)
-        tell(tx, Occasion.ANSWERED, [patient.id], thread=thread.id, message=message.id)
+        tell_of_answer(tx, patient.id, thread=thread.id, message=message.id)
         tx.about, tx.patient = thread.key, patient.id
         return Sent(thread.key, thread.id, True)
 

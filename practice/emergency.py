@@ -3,7 +3,7 @@
 import re
 from functools import lru_cache
 
-from practice.people import fold
+from practice.people import title_key
 
 WORDS = """chest pain
 heart attack
@@ -51,7 +51,7 @@ def emergency_words_in(texts: list[str], listed: str) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    return fold(text.replace("’", "'"))
+    return title_key(text.replace("’", "'"))
 
 
 @lru_cache(maxsize=16)

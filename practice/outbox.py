@@ -2,18 +2,22 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from enum import StrEnum
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from practice.calendar import at_local, local_day
 from practice.db import Model, Transaction, changed, choice, new_key, now
-from practice.people import Person
+from practice.people import AccountStatus, NoticePreference, Patient, Person
+from practice.settings import Practice
 
 LEASE = timedelta(minutes=2)
 BACK_OFF = [timedelta(minutes=m) for m in (1, 5, 15, 60, 240)]
 KEPT = timedelta(days=30)
+MORNING = time(8)  # when the day's mail leaves, by the practice's clock
+TOGETHER = 50  # answers told in one mail
 
 
 class Occasion(StrEnum):
@@ -61,8 +65,19 @@ class Notice(Model):
 _INSERT = Notice.__table__.insert()  # type: ignore[attr-defined]
 
 
-def tell(tx: Transaction, occasion: Occasion, people: Iterable[int], *, thread: int, message: int) -> None:
-    """Queues a notice for each of `people` in the transaction that causes it. A person is told once of an occasion."""
+def tell(
+    tx: Transaction,
+    occasion: Occasion,
+    people: Iterable[int],
+    *,
+    thread: int | None = None,
+    message: int | None = None,
+    at: datetime | None = None,
+) -> None:
+    """Queues a notice for each of `people` in the transaction that causes it, due `at` a moment (naive UTC; without: at once).
+
+    A person is told once of an occasion.
+    """
     rows = [
         {
             "key": new_key(),
@@ -72,7 +87,7 @@ def tell(tx: Transaction, occasion: Occasion, people: Iterable[int], *, thread: 
             "message_id": message,
             "state": NoticeState.WAITING,
             "attempts": 0,
-            "next_at": now(),
+            "next_at": at or now(),
             "created_at": now(),
         }
         for person in people
@@ -82,48 +97,122 @@ def tell(tx: Transaction, occasion: Occasion, people: Iterable[int], *, thread: 
         tx.commit.has_notices = True
 
 
+def tell_of_answer(tx: Transaction, patient: int, *, thread: int, message: int) -> None:
+    """Queues the notice that an answer waits, as the patient wishes: at once, in tomorrow morning's mail, or none."""
+    wish = tx.session.connection().scalar(_WISH, {"patient": patient})
+    if wish != NoticePreference.NONE:
+        at = next_morning(tx.session) if wish == NoticePreference.DAILY else None
+        tell(tx, Occasion.ANSWERED, [patient], thread=thread, message=message, at=at)
+
+
+_WISH = sa.select(Patient.notices).where(Patient.id == sa.bindparam("patient"))
+
+
+def next_morning(session: sa.orm.Session) -> datetime:
+    """The next time (naive UTC) that clocks in the practice show eight in the morning."""
+    zone = session.scalar(sa.select(Practice.time_zone)) or "UTC"
+    today = local_day(now(), zone)
+    at = at_local(today, MORNING, zone)
+    return at if at > now() else at_local(today + timedelta(days=1), MORNING, zone)
+
+
+def wish_changed(session: sa.orm.Session, patient: int, wish: NoticePreference) -> None:
+    """What waits to be told follows a new wish."""
+    theirs = Notice.person_id == patient, Notice.occasion == Occasion.ANSWERED
+    if wish == NoticePreference.NONE:  # also what a worker that died has leased: nobody is to send it again
+        session.execute(sa.delete(Notice).where(*theirs, _IS_OPEN))
+    else:
+        at = next_morning(session) if wish == NoticePreference.DAILY else now()
+        session.execute(sa.update(Notice).where(*theirs, Notice.state == NoticeState.WAITING).values(next_at=at))
+
+
 @dataclass(frozen=True)
 class Leased:
-    id: int
+    """A mail to be sent. `key` becomes its Message-ID; `ids`: the notices that it brings; `threads`: what they are about."""
+
+    ids: list[int]
     key: str
     occasion: Occasion
     email: str
-    thread_id: int | None
+    threads: list[int]
 
 
+_IS_OPEN = sa.text("state IN ('waiting', 'leased')")
 _DUE = (
     sa.select(Notice.id)
-    .where(sa.text("state IN ('waiting', 'leased')"), Notice.next_at <= sa.bindparam("at"))
+    .where(_IS_OPEN, Notice.next_at <= sa.bindparam("at"))
     .order_by(Notice.next_at)
     .limit(1)
     .with_for_update(skip_locked=True)
 )
 
 
+# By name: threads and messages are read by nobody down here. An answer that was opened meanwhile needs no mail any more.
+_OPENED = sa.text(
+    "SELECT outbox.id FROM outbox JOIN thread ON thread.id = outbox.thread_id JOIN message ON message.id = outbox.message_id"
+    " WHERE outbox.id IN :ids AND thread.patient_read_at >= message.sent_at"
+).bindparams(sa.bindparam("ids", expanding=True))
+
+
 def lease(session: sa.orm.Session) -> Leased | None:
-    """Takes the next due row for two minutes; whoever dies meanwhile loses it to the next worker. None: nothing is due."""
+    """Takes what is due next for two minutes; whoever dies meanwhile loses it to the next worker. None: nothing is due.
+
+    All answers that a patient is to be told of now go in one mail. Who has no active account any more is told nothing, and
+    nobody is told of an answer that was opened meanwhile.
+    """
     at = now()
     notice = session.get(Notice, session.scalar(_DUE, {"at": at}) or 0)
     if notice is None:
         return None
-    notice.state, notice.next_at = NoticeState.LEASED, at + LEASE
-    notice.attempts += 1
-    email = session.scalars(sa.select(Person.email).where(Person.id == notice.person_id)).one()
-    return Leased(notice.id, notice.key, notice.occasion, email, notice.thread_id)
+    is_answer = notice.occasion == Occasion.ANSWERED
+    together = _in_one_mail(session, notice, at) if is_answer else [notice]
+    for one in together:
+        one.state, one.next_at = NoticeState.LEASED, at + LEASE
+        one.attempts += 1
+    session.flush()
+    person = session.get_one(Person, notice.person_id)
+    if person.status != AccountStatus.ACTIVE:
+        for one in together:
+            one.state = NoticeState.DEAD
+        together = []
+    opened = set(session.scalars(_OPENED, {"ids": [one.id for one in together]})) if is_answer else set()
+    for one in together:
+        if one.id in opened:
+            session.delete(one)
+    left = [one for one in together if one.id not in opened]
+    threads = list(dict.fromkeys(one.thread_id for one in left if one.thread_id is not None))
+    return Leased([one.id for one in left], left[0].key if left else "", notice.occasion, person.email, threads)
+
+
+def _in_one_mail(session: sa.orm.Session, notice: Notice, at: datetime) -> list[Notice]:
+    """What goes with a notice of an answer, itself too: all that is due to the patient and was never tried.
+
+    Of a mail that was tried before the very same again: whoever has got it knows it by its Message-ID, that of the first.
+    """
+    when = Notice.next_at == notice.next_at if notice.attempts else Notice.next_at <= at
+    same = Notice.person_id == notice.person_id, Notice.occasion == notice.occasion, Notice.attempts == notice.attempts
+    found = sa.select(Notice).where(_IS_OPEN, when, *same).order_by(Notice.id).limit(TOGETHER)
+    return list(session.scalars(found.with_for_update(skip_locked=True)))
 
 
 def send_leased(session: sa.orm.Session, leased: Leased, send: Callable[[Leased], None]) -> None:
-    """Sends outside any transaction and marks the row: sent, to be tried again, or dead after the sixth try."""
+    """Sends outside any transaction and marks the rows: sent, to be tried again, or dead after the sixth try."""
+    if not leased.ids:
+        return
     try:
         send(leased)
     except OSError:
-        notice = session.get_one(Notice, leased.id)
-        is_over = notice.attempts > len(BACK_OFF)
-        notice.state = NoticeState.DEAD if is_over else NoticeState.WAITING
-        notice.next_at = now() + BACK_OFF[min(notice.attempts, len(BACK_OFF)) - 1]
+        is_sent = False
     else:
-        notice = session.get_one(Notice, leased.id)
-        notice.state, notice.sent_at = NoticeState.SENT, now()
+        is_sent = True
+    at = now()  # the same for all of one mail: they stay together
+    mine = sa.select(Notice).where(Notice.id.in_(leased.ids)).order_by(Notice.id).with_for_update()
+    for notice in session.scalars(mine):
+        if is_sent:
+            notice.state, notice.sent_at = NoticeState.SENT, at
+        else:
+            notice.state = NoticeState.DEAD if notice.attempts > len(BACK_OFF) else NoticeState.WAITING
+            notice.next_at = at + BACK_OFF[min(notice.attempts, len(BACK_OFF)) - 1]
 
 
 def forget_sent(session: sa.orm.Session) -> int:

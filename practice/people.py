@@ -170,8 +170,10 @@ def person_with_password(email: str, password: str) -> Person | None:
 
 def check_password(password: str) -> None:
     """NIST SP 800-63B-4: 15 to 256 characters, any composition. Raises Invalid."""
-    if not 15 <= len(unicodedata.normalize("NFKC", password)) <= 256:
+    if len(password) > 1024 or not 15 <= len(unicodedata.normalize("NFKC", password)) <= 256:
         raise Invalid("password", "Use 15 to 256 characters.")
+    if "\0" in password:
+        raise Invalid("password", "Remove the characters that cannot be shown.")
 
 
 def add_patient(

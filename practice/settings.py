@@ -129,6 +129,14 @@ def the_practice(session: sa.orm.Session | None = None) -> Practice:
     return (session or db.session).get_one(Practice, 1)
 
 
+def practice_shown() -> Any:
+    """Its columns as they are saved now, for a page that shows them."""
+    return db.session.connection().execute(_COLUMNS).one()
+
+
+_COLUMNS = sa.select(*Practice.__table__.columns).where(Practice.id == 1)
+
+
 def new_practice() -> Practice:
     """The row a fresh database begins with."""
     return Practice(

@@ -28,7 +28,15 @@ from practice.settings import (
 )
 from practice.threads import Thread
 
-TEXTS = {"name": 120, "address": 200, "phone": 40, "hours": 200, "emergency_number": 20, "emergency_text": 1000}
+TEXTS = {
+    "name": 120,
+    "address": 200,
+    "phone": 40,
+    "hours": 200,
+    "emergency_number": 20,
+    "emergency_text": 1000,
+    "emergency_words": 4000,
+}
 NUMBERS = {"promise_appointment": 30, "promise_result": 30, "promise_others": 30, "amendment_days": 60, "claim_hours": 40}
 OUTSIDE = {
     30: "Enter a whole number from 1 to 30.",
@@ -54,6 +62,7 @@ class Settings:
     hours: str
     emergency_number: str
     emergency_text: str
+    emergency_words: str
     time_zone: str
     country: str
     region: str
@@ -162,11 +171,16 @@ class Day:
 def holidays_of(practice: Any, year: int, session: Session | None = None) -> list[Day]:
     """The public holidays of the practice's country and region with its own closed days, in order."""
     public = public_holidays(practice.country, practice.region, year)
-    within = sa.select(Holiday).where(Holiday.day >= date(year, 1, 1), Holiday.day <= date(year, 12, 31))
-    own = {row.day: row for row in (session or db.session).scalars(within)}
+    within = {"first": date(year, 1, 1), "last": date(year, 12, 31)}
+    own = {row.day: row for row in (session or db.session).execute(_OWN_DAYS, within)}
     found = [Day(day, name, day not in own or own[day].is_closed, True) for day, name in public.items()]
     found += [Day(day, row.name, True, False) for day, row in own.items() if row.is_closed and day not in public]
     return sorted(found, key=lambda one: one.day)
+
+
+_OWN_DAYS = sa.select(Holiday.day, Holiday.name, Holiday.is_closed).where(
+    Holiday.day >= sa.bindparam("first"), Holiday.day <= sa.bindparam("last")
+)
 
 
 def save_holidays(year: int, *, closed: Iterable[date], version: int | None, by: Actor) -> None:

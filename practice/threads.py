@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, Session, aliased, mapped_column, reconstructo
 
 from practice.db import Model, Transaction, choice, db, now
 from practice.errors import NotVisible, Stale
-from practice.people import Patient, Person
+from practice.people import Patient, Person, fold
 from practice.settings import RequestType
 
 PAGE = 25
@@ -70,6 +70,8 @@ def _where(name: str, *columns: str, where: str) -> sa.Index:
     return sa.Index(name, *columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
 
 
+# The very words of sessions._UNREAD and of the lists: a partial index serves no others. Each page counts these rows.
+NEW_FOR_PATIENT = "hidden_by_patient_at IS NULL AND last_staff_message_at > coalesce(patient_read_at, created_at)"
 NOT_COUNTED: tuple[int | None, bool, bool] = (None, False, False)  # audience, is unread, is in box
 
 
@@ -115,6 +117,7 @@ class Thread(Model):
         _where("ix_thread_removed", "removed_at", "id", where="removed_at IS NOT NULL"),
         _partial("ix_thread_emergency", "audience_id", "last_patient_message_at", "id", where="has_emergency_words"),
         sa.Index("ix_thread_answered_for_patient", "patient_id", "last_staff_message_at", "id"),
+        _where("ix_thread_new_for_patient", "patient_id", "last_staff_message_at", "id", where=NEW_FOR_PATIENT),
         sa.Index("ix_thread_sent_by_patient", "patient_id", "last_patient_message_at", "id"),
         sa.Index("ix_thread_sent_by_staff", "audience_id", "last_staff_message_at", "id"),
     )
@@ -320,6 +323,7 @@ _HEAD = sa.select(
     Thread.last_patient_message_at.label("at"),
     Thread.created_at,
     Thread.has_emergency_words,
+    Thread.hidden_by_patient_at,
     Person.last_name,
     Person.first_name,
     Person.email,
@@ -409,24 +413,30 @@ def opened_by_patient(key: str, patient: int, *, before: int = NEWEST) -> Opened
     return _opened(_read(_HEAD_OF_PATIENT, {"key": key, "patient": patient}).first(), before)
 
 
+def whole_of_patient(key: str, patient: int) -> Opened:
+    """The patient's own thread with all its messages, for printing and taking along. Raises NotVisible."""
+    return _opened(_read(_HEAD_OF_PATIENT, {"key": key, "patient": patient}).first(), NEWEST, most=NEWEST - 1)
+
+
 def opened_by_staff(key: str, audiences: list[int], own_patient: int, *, before: int = NEWEST) -> Opened:
     """A thread of these audiences, the person's own excepted. Raises NotVisible."""
     values = {"key": key, "audiences": audiences, "own_patient": own_patient}
     return _opened(_read(_head_of_box(), values).first(), before)
 
 
-def _opened(head: Any, before: int) -> Opened:
+def _opened(head: Any, before: int, *, most: int | None = None) -> Opened:
     if head is None:
         raise NotVisible
-    messages = _read(_MESSAGES, {"thread": head.id, "before": before, "limit": SHOWN + 1}).all()
+    most = most or SHOWN
+    messages = _read(_MESSAGES, {"thread": head.id, "before": before, "limit": most + 1}).all()
     events = _read(_HISTORY, {"thread": head.id}).all()
     next_answer = None
     if messages and (before < NEWEST or len(events) == EVENTS):  # of long threads only: what the newest events do not tell
-        first = messages[:SHOWN][-1].id
+        first = messages[:most][-1].id
         events = list({e.id: e for e in (*events, *_read(_EVENTS_OF, {"thread": head.id, "first": first}))}.values())
         events.sort(key=lambda e: -e.id)
         next_answer = _read(_NEXT_ANSWER, {"thread": head.id, "before": before}).first()
-    return Opened(head, list(reversed(messages[:SHOWN])), list(reversed(events)), len(messages) > SHOWN, next_answer)
+    return Opened(head, list(reversed(messages[:most])), list(reversed(events)), len(messages) > most, next_answer)
 
 
 @dataclass(frozen=True)
@@ -523,13 +533,16 @@ class Place:
 MOST_BRANCHES = 64
 _IN_BOX_COLUMNS = (
     "t.id, t.key, t.audience_id, t.type, t.title, t.state, t.is_unread, t.waiting_since, t.due_at, t.removed_at,"
+    " t.has_emergency_words,"
     " t.{order} AS at, p.last_name, p.first_name, p.email, pt.dob, pt.gender, pt.phone, pt.record_number"
 )
 _BY = {"in_box": "last_patient_message_at", "all": "last_patient_message_at", "sent": "last_staff_message_at"}
 
 
 @lru_cache(maxsize=512)
-def _list(branches: int, which: str, unread: bool, beyond: str, by_patients: int, dialect: str) -> Any:
+def _list(
+    branches: int, which: str, unread: bool, beyond: str, by_patients: int, dialect: str, urgent: bool = False, late: bool = False
+) -> Any:
     """The statement of a list page, by shape. Text, because building and hashing it each time costs more than running it."""
     order, is_sqlite = _BY[which], dialect == "sqlite"
     direction = "ASC" if beyond == ">" else "DESC"
@@ -538,6 +551,10 @@ def _list(branches: int, which: str, unread: bool, beyond: str, by_patients: int
         where.append("is_unread = 1" if is_sqlite else "is_unread")
     elif which == "in_box":
         where.append("is_in_box = 1" if is_sqlite else "is_in_box")
+    if urgent:
+        where.append("has_emergency_words = 1" if is_sqlite else "has_emergency_words")
+    if late:
+        where.append("due_at IS NOT NULL AND due_at < :now")
     if which != "in_box" or unread:
         where.append("removed_at IS NULL")
     if beyond:
@@ -566,11 +583,13 @@ def _list(branches: int, which: str, unread: bool, beyond: str, by_patients: int
         statement = statement.bindparams(sa.bindparam("patients", expanding=True))
     if by_patients or branches > MOST_BRANCHES:
         statement = statement.bindparams(sa.bindparam("audiences", expanding=True))
+    if late:
+        statement = statement.bindparams(sa.bindparam("now", type_=Thread.due_at.type))
     at = sa.column("at", Thread.created_at.type)
     if beyond:
         statement = statement.bindparams(sa.bindparam("at", type_=Thread.created_at.type))
     thread_columns = (Thread.id, Thread.key, Thread.audience_id, Thread.type, Thread.title, Thread.state, Thread.is_unread)
-    times = (Thread.waiting_since, Thread.due_at, Thread.removed_at, at)
+    times = (Thread.waiting_since, Thread.due_at, Thread.removed_at, Thread.has_emergency_words, at)
     whose = (Person.last_name, Person.first_name, Person.email, Patient.dob, Patient.gender, Patient.phone, Patient.record_number)
     return statement.columns(*(sa.column(c.name, c.type) for c in (*thread_columns, *times, *whose)))
 
@@ -581,20 +600,23 @@ def threads_for(
     own_patient: int,
     which: str = "in_box",
     unread: bool = False,
+    urgent: bool = False,
+    late: bool = False,
     patients: list[int] | None = None,
     place: Place | None = None,
 ) -> Page:
     """A page of threads of these audiences, newest first.
 
-    `which`: in_box (waiting and answered), all (closed too), sent (what the practice wrote). `patients` narrows to at most
-    200 of them. Rows have the columns of thread, person and patient, and `at`, the time they are ordered by (UTC).
+    `which`: in_box (waiting and answered), all (closed too), sent (what the practice wrote). `urgent`: with words of an
+    emergency; `late`: past the promise. `patients` narrows to at most 200 of them. Rows have the columns of thread, person
+    and patient, and `at`, the time they are ordered by (UTC).
     """
     if not audiences or patients == []:
         return Page([], False, False)
     beyond = "" if place is None else ">" if place.is_newer else "<"
     by_patients = int(patients is not None)
     dialect = db.session.get_bind().dialect.name
-    statement = _list(0 if by_patients else len(audiences), which, unread, beyond, by_patients, dialect)
+    statement = _list(0 if by_patients else len(audiences), which, unread, beyond, by_patients, dialect, urgent, late)
     values: dict[str, Any] = {"own_patient": own_patient}
     if by_patients:
         values |= {"audiences": audiences, "patients": patients}
@@ -602,9 +624,33 @@ def threads_for(
         values |= {f"a{i}": audience for i, audience in enumerate(audiences[:MOST_BRANCHES])}
         if len(audiences) > MOST_BRANCHES:
             values["audiences"] = audiences[MOST_BRANCHES:]
+    if late:
+        values["now"] = now()
     if place:
         values |= {"at": place.at, "id": place.id}
     return _page(_read(statement, values).all(), place)
+
+
+MOST_COUNTED = 100  # a number beyond is "99+"
+
+
+def marked_counts(audiences: list[int], own_patient: int) -> tuple[int, int]:
+    """How many threads of these audiences are past the promise, and how many hold words of an emergency; at most 100 each."""
+    values = {"audiences": audiences, "own_patient": own_patient, "now": now()}
+    row = _read(_marked(db.session.get_bind().dialect.name), values).one() if audiences else (0, 0)
+    return row[0], row[1]
+
+
+@lru_cache(maxsize=2)
+def _marked(dialect: str) -> Any:
+    urgent = "has_emergency_words = 1" if dialect == "sqlite" else "has_emergency_words"
+    mine = "audience_id IN :audiences AND patient_id != :own_patient AND removed_at IS NULL"
+    counted = (
+        f"(SELECT count(*) FROM (SELECT 1 FROM thread WHERE {which} AND {mine} LIMIT {MOST_COUNTED}) AS counted)"
+        for which in ("due_at IS NOT NULL AND due_at < :now", urgent)
+    )
+    statement = sa.text(f"SELECT {', '.join(counted)}")
+    return statement.bindparams(sa.bindparam("audiences", expanding=True), sa.bindparam("now", type_=Thread.due_at.type))
 
 
 def _page(found: Any, place: Place | None) -> Page:
@@ -665,13 +711,50 @@ _has_it_now = (
 )
 
 
-@lru_cache(maxsize=16)
-def _patient_list(which: str, beyond: str) -> Any:
-    order = Thread.last_staff_message_at if which == "inbox" else Thread.last_patient_message_at
+@dataclass(frozen=True)
+class Sought:
+    """What a patient looks for among their own threads. Times are naive UTC, `until` is excluded."""
+
+    words: str = ""
+    type: RequestType | None = None
+    is_unread: bool = False
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+NOTHING = Sought()
+SEARCHED = 10_000  # messages of one patient that a search reads, the newest
+
+
+def _order_of(which: str) -> Any:
+    return Thread.last_staff_message_at if which == "inbox" else Thread.last_patient_message_at
+
+
+@lru_cache(maxsize=128)
+def _where_patient(which: str, of_type: bool, unread: bool, since: bool, until: bool) -> list[Any]:
+    """The conditions of a list, by shape."""
+    order = _order_of(which)
+    where = [Thread.patient_id == sa.bindparam("patient"), order.is_not(None), Thread.hidden_by_patient_at.is_(None)]
+    if of_type:
+        where.append(Thread.type == sa.bindparam("kind", type_=Thread.type.type))
+    if unread:
+        where.append(Thread.last_staff_message_at > sa.func.coalesce(Thread.patient_read_at, Thread.created_at))
+    if since:
+        where.append(order >= sa.bindparam("since", type_=order.type))
+    if until:
+        where.append(order < sa.bindparam("until", type_=order.type))
+    return where
+
+
+@lru_cache(maxsize=128)
+def _patient_list(which: str, beyond: str, *shape: bool) -> Any:
+    order = _order_of(which)
     title = _last_title if which == "inbox" else _has_it_now
     key = sa.tuple_(order, Thread.id)
-    where = [Thread.patient_id == sa.bindparam("patient"), order.is_not(None), Thread.hidden_by_patient_at.is_(None)]
-    if beyond:
+    where = list(_where_patient(which, *shape))
+    if beyond == "these":
+        where.append(Thread.id.in_(sa.bindparam("ids", expanding=True)))
+    elif beyond:
         place = sa.tuple_(sa.bindparam("at", type_=order.type), sa.bindparam("id", type_=sa.Integer))
         where.append(key > place if beyond == ">" else key < place)
     by = (order.asc(), Thread.id.asc()) if beyond == ">" else (order.desc(), Thread.id.desc())
@@ -680,18 +763,70 @@ def _patient_list(which: str, beyond: str) -> Any:
     )
 
 
-def threads_of_patient(patient: int, *, which: str = "inbox", place: Place | None = None) -> Page:
+def threads_of_patient(patient: int, *, which: str = "inbox", place: Place | None = None, sought: Sought = NOTHING) -> Page:
     """A page of the patient's threads: `inbox` those with an answer, `sent` those the patient wrote in; newest first."""
     beyond = "" if place is None else ">" if place.is_newer else "<"
-    values: dict[str, Any] = {"patient": patient} | ({"from_patient": False} if which == "inbox" else {})
+    shape = (sought.type is not None, sought.is_unread, sought.since is not None, sought.until is not None)
+    values: dict[str, Any] = {"patient": patient, "kind": sought.type, "since": sought.since, "until": sought.until}
+    values = {name: value for name, value in values.items() if value is not None}
+    listed = values | ({"from_patient": False} if which == "inbox" else {})
+    if sought.words:
+        found = _saying(sought.words, which, shape, values)
+        if place:
+            found = [row for row in found if (row > (place.at, place.id)) == place.is_newer and row != (place.at, place.id)]
+        shown = found[-PAGE - 1 :][::-1] if place and place.is_newer else found[: PAGE + 1]
+        these = [thread for _, thread in shown]
+        rows = {row.id: row for row in _read(_patient_list(which, "these", *shape), listed | {"ids": these})}
+        return _page([rows[thread] for thread in these if thread in rows], place)
     if place:
-        values |= {"at": place.at, "id": place.id}
-    return _page(_read(_patient_list(which, beyond), values).all(), place)
+        listed |= {"at": place.at, "id": place.id}
+    return _page(_read(_patient_list(which, beyond, *shape), listed).all(), place)
+
+
+@lru_cache(maxsize=128)
+def _looked_through(which: str, *shape: bool) -> Any:
+    order = _order_of(which)
+    found = sa.select(order.label("at"), Thread.id, Thread.title).where(*_where_patient(which, *shape))
+    return found.order_by(order.desc(), Thread.id.desc())
+
+
+_TEXTS = (
+    sa.select(Message.thread_id, Message.communicator_title, Message.body)
+    .join(Thread, Thread.id == Message.thread_id)
+    .where(Thread.patient_id == sa.bindparam("patient"))
+    .order_by(Message.id.desc())
+    .limit(SEARCHED)
+)
+_DELIVERED_TO = (
+    sa.select(Delivery.thread_id, Delivery.title)
+    .join(Thread, Thread.id == Delivery.thread_id)
+    .where(Thread.patient_id == sa.bindparam("patient"))
+)
+
+
+def _saying(words: str, which: str, shape: tuple[bool, ...], values: dict[str, Any]) -> list[tuple[datetime, int]]:
+    """Order and id of the threads that say all of `words` in title, texts or communicators' titles, newest first.
+
+    Compared here and not by the database: case and accents are then the same on both. A reference number finds its thread.
+    """
+    threads = _read(_looked_through(which, *shape), values).all()
+    if reference := thread_with_reference(words):
+        return [(row.at, row.id) for row in threads if row.id == reference]
+    wanted = _folded(words).split()
+    texts: dict[int, list[str]] = {row.id: [_folded(row.title)] for row in threads}
+    for row in (*_read(_TEXTS, {"patient": values["patient"]}), *_read(_DELIVERED_TO, {"patient": values["patient"]})):
+        if row.thread_id in texts:
+            texts[row.thread_id] += map(_folded, row[1:])
+    return [(row.at, row.id) for row in threads if all(any(word in text for text in texts[row.id]) for word in wanted)]
+
+
+def _folded(text: str) -> str:
+    return text.lower() if text.isascii() else fold(text)
 
 
 def place_of_patient(key: str, patient: int, *, which: str, is_newer: bool) -> Place:
     """Where a page of the patient's list begins, by the key of the row it lies beyond. Raises NotVisible."""
-    order = Thread.last_staff_message_at if which == "inbox" else Thread.last_patient_message_at
+    order = _order_of(which)
     row = db.session.execute(sa.select(Thread.id, order).where(Thread.key == key, Thread.patient_id == patient)).first()
     if row is None or row[1] is None:
         raise NotVisible
@@ -734,7 +869,7 @@ _last_id = sa.select(sa.func.max(Message.id)).where(Message.thread_id == Thread.
 _UNDER_WAY = (
     sa.select(*_PATIENT_ROW, _last_id.label("last_id"))
     .where(Thread.patient_id == sa.bindparam("patient"), Thread.state == ThreadState.WAITING)
-    .where(Thread.hidden_by_patient_at.is_(None))
+    .where(Thread.is_in_box, Thread.hidden_by_patient_at.is_(None))  # what waits is in the box, and its index is short
     .order_by(Thread.last_patient_message_at.desc(), Thread.id.desc())
     .limit(sa.bindparam("limit"))
 )

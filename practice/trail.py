@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -146,8 +147,8 @@ def _found(session: Session, sought: Sought, place: Place | None, limit: int) ->
     if sought.which == Which.READS:
         if sought.other or sought.did not in ("", READ):
             return []
-        return [_read(row) for row in session.execute(reads(sought, place, limit))]
-    return [_act(row) for row in session.execute(acts(sought, place, limit))]
+        return [_read(row) for row in session.connection().execute(*reads(sought, place, limit))]
+    return [_act(row) for row in session.connection().execute(*acts(sought, place, limit))]
 
 
 def _act(row: Any) -> Line:
@@ -167,17 +168,33 @@ def _read(row: Any) -> Line:
 # ---- The statements ------------------------------------------------------------------------------
 
 
-def acts(sought: Sought, place: Place | None, limit: int) -> Any:
-    """Rows of the audit. The first that is asked for of about, patient, person and verb leads to its index; the others sift."""
-    dids, order = _dids(sought), (Audit.at, Audit.id)
-    asked = {
-        "about": sought.about,
-        "patient": sought.patient is not None,
-        "person": sought.person is not None,
-        "did": dids,
-        "other": sought.other,
-    }
-    lead = next((name for name, is_asked in asked.items() if is_asked), "at")
+def acts(sought: Sought, place: Place | None, limit: int) -> tuple[Any, dict[str, Any]]:
+    """Rows of the audit: the statement, built once for each kind of question, and its values."""
+    dids = _dids(sought)
+    values = _values(sought, place, limit)
+    statement = _acts(frozenset(values), len(dids), sought.which == Which.CHANGES, place.is_newer if place else None)
+    return statement, values | {f"did_{n}": did for n, did in enumerate(dids)}
+
+
+def _values(sought: Sought, place: Place | None, limit: int) -> dict[str, Any]:
+    """What is asked for, by name."""
+    texts = {"about": sought.about, "other": sought.other}
+    others = {"patient": sought.patient, "person": sought.person, "since": sought.since, "until": sought.until}
+    values = {name: text for name, text in texts.items() if text}
+    values |= {name: value for name, value in others.items() if value is not None}
+    beyond = {f"beyond_{n}": part for n, part in enumerate((place.at, *place.rest))} if place else {}
+    return values | beyond | {"limit": limit}
+
+
+_value = sa.bindparam
+
+
+@lru_cache(maxsize=256)
+def _acts(asked: frozenset[str], dids: int, is_changes: bool, is_newer: bool | None) -> Any:
+    """The first that is asked for of about, patient, person and verb leads to its index; the others sift."""
+    order = (Audit.at, Audit.id)
+    leads = ("about", "patient", "person", "did", "other")
+    lead = next((name for name in leads if (dids if name == "did" else name in asked)), "at")
     about, patient, person, did, nobody = (
         column if lead == name else sa.func.coalesce(column, nothing)  # a value as no index knows it
         for name, column, nothing in (
@@ -189,32 +206,35 @@ def acts(sought: Sought, place: Place | None, limit: int) -> Any:
         )
     )
     statement = sa.select(*_COLUMNS)
-    if sought.about:
-        statement = statement.where(about == sought.about)
-    if sought.patient is not None:
-        statement = statement.where(patient == sought.patient)
-    if sought.person is not None:
-        statement = statement.where(person == sought.person)
-    if sought.other:
-        statement = statement.where(nobody.is_(None) if lead == "other" else nobody == 0, Audit.actor_name == sought.other)
-    if sought.which == Which.CHANGES and not dids:
+    for name, column in (("about", about), ("patient", patient), ("person", person)):
+        if name in asked:
+            statement = statement.where(column == _value(name))
+    if "other" in asked:
+        is_nobody = nobody.is_(None) if lead == "other" else nobody == 0
+        statement = statement.where(is_nobody, Audit.actor_name == _value("other"))
+    if is_changes and not dids:
         statement = statement.where(did.not_in(NO_CHANGE))
     if lead == "other":  # PostgreSQL takes IS NULL for no equality: so it is sorted by
-        statement = statement.order_by(Audit.actor_id.asc() if place and place.is_newer else Audit.actor_id.desc())
-    if lead == "did" and len(dids) > 1:
-        branches = [_walk(statement.where(did == one), order, sought, place, limit).subquery() for one in dids]
+        statement = statement.order_by(Audit.actor_id.asc() if is_newer else Audit.actor_id.desc())
+    is_one = [did == _value(f"did_{n}") for n in range(dids)]
+    if lead == "did" and dids > 1:
+        branches = [_walk(statement.where(one), order, asked, is_newer).subquery() for one in is_one]
         whole = sa.union_all(*(sa.select(branch) for branch in branches)).subquery()
-        return _ordered(sa.select(whole), (whole.c.at, whole.c.id), place, limit)
-    if dids:
-        statement = statement.where(did == dids[0] if len(dids) == 1 else did.in_(dids))
-    return _walk(statement, order, sought, place, limit)
+        return _ordered(sa.select(whole), (whole.c.at, whole.c.id), is_newer)
+    return _walk(statement.where(sa.or_(*is_one)) if dids else statement, order, asked, is_newer)
 
 
 _COLUMNS = tuple(column for column in Audit.__table__.columns if column.name not in ("act", "session_id"))
 
 
-def reads(sought: Sought, place: Place | None, limit: int) -> Any:
+def reads(sought: Sought, place: Place | None, limit: int) -> tuple[Any, dict[str, Any]]:
     """Rows of the read log with the thread's key and patient. A patient's are few: those of their threads, sorted."""
+    values = _values(sought, place, limit)
+    return _reads(frozenset(values), place.is_newer if place else None), values
+
+
+@lru_cache(maxsize=128)
+def _reads(asked: frozenset[str], is_newer: bool | None) -> Any:
     statement = (
         sa.select(
             ReadLog.at,
@@ -226,20 +246,21 @@ def reads(sought: Sought, place: Place | None, limit: int) -> Any:
             Person.last_name,
             Person.first_name,
         )
+        .select_from(ReadLog)
         .join(Thread, Thread.id == ReadLog.thread_id)
         .join(Person, Person.id == ReadLog.person_id)
     )
-    if sought.about:
-        statement = statement.where(ReadLog.thread_id.in_(sa.select(Thread.id).where(Thread.key == sought.about)))
-    if sought.patient is not None:
-        theirs = ReadLog.thread_id.in_(sa.select(Thread.id).where(Thread.patient_id == sought.patient))
+    if "about" in asked:
+        statement = statement.where(ReadLog.thread_id.in_(sa.select(Thread.id).where(Thread.key == _value("about"))))
+    if "patient" in asked:
+        theirs = ReadLog.thread_id.in_(sa.select(Thread.id).where(Thread.patient_id == _value("patient")))
         statement = statement.where(theirs)
-    if sought.person is not None:
-        is_leading = not sought.about and sought.patient is None
+    if "person" in asked:
+        is_leading = not asked & {"about", "patient"}
         statement = statement.where(
-            (ReadLog.person_id if is_leading else sa.func.coalesce(ReadLog.person_id, 0)) == sought.person
+            (ReadLog.person_id if is_leading else sa.func.coalesce(ReadLog.person_id, 0)) == _value("person")
         )
-    return _walk(statement, (ReadLog.at, ReadLog.person_id, ReadLog.thread_id), sought, place, limit)
+    return _walk(statement, (ReadLog.at, ReadLog.person_id, ReadLog.thread_id), asked, is_newer)
 
 
 def _dids(sought: Sought) -> tuple[str, ...]:
@@ -251,20 +272,22 @@ def _dids(sought: Sought) -> tuple[str, ...]:
     return (sought.did,) if is_of_kind else ("",)  # no row has an empty verb
 
 
-def _walk(statement: Any, order: tuple[Any, ...], sought: Sought, place: Place | None, limit: int) -> Any:
-    if sought.since:
-        statement = statement.where(order[0] >= sought.since)
-    if sought.until:
-        statement = statement.where(order[0] < sought.until)
-    if place:
-        here, there = sa.tuple_(*order), sa.tuple_(place.at, *place.rest)
-        statement = statement.where(here > there if place.is_newer else here < there)
-    return _ordered(statement, order, place, limit)
+def _walk(statement: Any, order: tuple[Any, ...], asked: frozenset[str], is_newer: bool | None) -> Any:
+    if "since" in asked:
+        statement = statement.where(order[0] >= _value("since"))
+    if "until" in asked:
+        statement = statement.where(order[0] < _value("until"))
+    if is_newer is not None:
+        here = sa.tuple_(*order)
+        there = sa.tuple_(*(_value(f"beyond_{n}", type_=column.type) for n, column in enumerate(order)))
+        statement = statement.where(here > there if is_newer else here < there)
+    return _ordered(statement, order, is_newer)
 
 
-def _ordered(statement: Any, order: tuple[Any, ...], place: Place | None, limit: int) -> Any:
-    is_rising = place is not None and place.is_newer
-    return statement.order_by(*(column.asc() if is_rising else column.desc() for column in order)).limit(limit)
+def _ordered(statement: Any, order: tuple[Any, ...], is_newer: bool | None) -> Any:
+    return statement.order_by(*(column.asc() if is_newer else column.desc() for column in order)).limit(
+        _value("limit", type_=sa.Integer)
+    )
 
 
 # ---- Whom and what the rows speak of -------------------------------------------------------------
@@ -283,15 +306,27 @@ class Someone:
 
 
 _SOMEONE = (
-    sa.select(Person, Staff.login, Patient.record_number, Patient.dob)
+    sa.select(
+        Person.id,
+        Person.key,
+        Person.kind,
+        Person.last_name,
+        Person.first_name,
+        Staff.login,
+        Patient.record_number,
+        Patient.dob,
+    )
+    .select_from(Person)
     .outerjoin(Staff, Staff.id == Person.id)
     .outerjoin(Patient, Patient.id == Person.id)
 )
+_WITH_KEY = _SOMEONE.where(Person.key == sa.bindparam("key"))
+_WITH_IDS = _SOMEONE.where(Person.id.in_(sa.bindparam("ids", expanding=True)))
 
 
 def _someone(row: Any) -> Someone:
-    person, login, record_number, dob = row
-    return Someone(person.id, person.key, person.name, person.kind, login or record_number or "", dob)
+    name, detail = full_name(row.last_name, row.first_name), row.login or row.record_number or ""
+    return Someone(row.id, row.key, name, row.kind, detail, row.dob)
 
 
 def people_found(session: Session, text: str, *, kinds: Iterable[Kind] = tuple(Kind)) -> list[Someone]:
@@ -312,14 +347,14 @@ def people_found(session: Session, text: str, *, kinds: Iterable[Kind] = tuple(K
 
 
 def person_with(session: Session, key: str) -> Someone | None:
-    row = session.execute(_SOMEONE.where(Person.key == key)).first()
+    row = session.connection().execute(_WITH_KEY, {"key": key}).first()
     return _someone(row) if row else None
 
 
 def people_of(session: Session, lines: Iterable[Line]) -> dict[int, Someone]:
     """The patients of these rows, and those who acted without a name in the row, by id. One statement."""
     ids = {line.patient for line in lines if line.patient} | {line.person for line in lines if line.person and not line.who}
-    return {one.id: one for one in map(_someone, session.execute(_SOMEONE.where(Person.id.in_(ids))))}
+    return {one.id: one for one in map(_someone, session.connection().execute(_WITH_IDS, {"ids": list(ids)}))}
 
 
 @dataclass(frozen=True)
@@ -333,26 +368,24 @@ class Subject:
 
 def subjects_of(session: Session, lines: Iterable[Line]) -> dict[str, Subject]:
     """What the rows are about, by key, where it is still there. One statement."""
-    keys = {line.about for line in lines if len(line.about) == 22}
-    none = sa.literal("")
-    tables: list[tuple[Any, Any, Any]] = [
-        (Communicator, Communicator.title, sa.cast(Communicator.type, sa.String)),
-        (Thread, none, sa.cast(Thread.type, sa.String)),
-        (Facility, Facility.name, none),
-        (ReferringPhysician, ReferringPhysician.name, none),
-        (StaffTerm, StaffTerm.name, none),
-        (
-            Person,
-            Person.last_name + sa.case((Person.first_name != "", ", "), else_="") + Person.first_name,
-            sa.cast(Person.kind, sa.String),
-        ),
-    ]
-    rows = session.execute(
-        sa.union_all(
-            *(
-                sa.select(sa.literal(model.__tablename__), model.key, name, kind).where(model.key.in_(keys))
-                for model, name, kind in tables
-            )
+    keys = list({line.about for line in lines if len(line.about) == 22})
+    return {key: Subject(table, name, kind) for table, key, name, kind in session.connection().execute(_SUBJECTS, {"keys": keys})}
+
+
+_NONE = sa.literal("")
+_FULL_NAME = Person.last_name + sa.case((Person.first_name != "", ", "), else_="") + Person.first_name
+_SUBJECTS = sa.union_all(
+    *(
+        sa.select(sa.literal(model.__tablename__), model.key, name, kind).where(
+            model.key.in_(sa.bindparam("keys", expanding=True))
+        )
+        for model, name, kind in (
+            (Communicator, Communicator.title, sa.cast(Communicator.type, sa.String)),
+            (Thread, _NONE, sa.cast(Thread.type, sa.String)),
+            (Facility, Facility.name, _NONE),
+            (ReferringPhysician, ReferringPhysician.name, _NONE),
+            (StaffTerm, StaffTerm.name, _NONE),
+            (Person, _FULL_NAME, sa.cast(Person.kind, sa.String)),
         )
     )
-    return {key: Subject(table, name, kind) for table, key, name, kind in rows}
+)

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from practice.conversations import clean
-from practice.db import Actor, Model, again_if_doubled, counted, db, now, transaction
+from practice.db import Actor, Model, again_if_doubled, db, now, transaction
 from practice.drafts import delete_draft
 from practice.errors import Invalid, NotVisible, Stale
 from practice.people import Person, Staff, must_be_admin
@@ -134,7 +134,7 @@ def _beyond(statement: Any, at: Any, id: Any, is_newer: bool | None, is_towards_
 def _page(statement: Any, values: dict[str, Any], place: Place | None, *, is_oldest_first: bool) -> Page:
     if place:
         values |= {"at": place.at, "id": place.id}
-    found = db.session.execute(statement, values).all()
+    found = db.session.connection().execute(statement, values).all()
     is_towards_newer = place.is_newer if place else is_oldest_first
     rows, is_more = list(found[:PAGE]), len(found) > PAGE
     if is_towards_newer != is_oldest_first:
@@ -187,13 +187,22 @@ def _last(key: str, *did: Event) -> Any:
 
 def removers(threads: list[int]) -> dict[int, Any]:
     """Of each of these threads the names of who deleted it last, by the thread's id."""
-    found = (
-        sa.select(History.thread_id, Person.last_name, Person.first_name)
-        .join(Person, Person.id == History.by_id)
-        .where(History.thread_id.in_(threads), History.did == Event.REMOVED)
-        .order_by(History.id)
-    )
-    return {row.thread_id: row for row in db.session.execute(found)}
+    return {row.thread_id: row for row in db.session.connection().execute(_REMOVERS, {"threads": threads})}
+
+
+_REMOVERS = (
+    sa.select(History.thread_id, Person.last_name, Person.first_name)
+    .select_from(History)
+    .join(Person, Person.id == History.by_id)
+    .where(History.thread_id.in_(sa.bindparam("threads", expanding=True)), History.did == Event.REMOVED)
+    .order_by(History.id)
+)
+
+
+def patients_of(threads: list[str]) -> dict[str, Any]:
+    """The names of the patients of these threads, by the thread's key."""
+    found = sa.select(Thread.key, Person.last_name, Person.first_name).join(Person, Person.id == Thread.patient_id)
+    return {row.key: row for row in db.session.execute(found.where(Thread.key.in_(threads)))}
 
 
 def restore_removed(thread_key: str, *, version: int, by: Actor) -> None:
@@ -352,4 +361,13 @@ def place_of_opening(key: str, *, is_newer: bool) -> Place | None:
 
 def recent_openings(*, at_most: int = 100) -> int:
     """How many envelopes were opened in the last seven days; `at_most` + 1 where more than `at_most` were."""
-    return counted(db.session(), sa.select(BreakGlass.id).where(BreakGlass.at > now() - RECENT), at_most=at_most)
+    return db.session.connection().scalar(_RECENT_COUNT, {"since": now() - RECENT, "at_most": at_most + 1}) or 0
+
+
+_some_recent = (
+    sa.select(BreakGlass.id)
+    .where(BreakGlass.at > sa.bindparam("since", type_=sa.DateTime))
+    .limit(sa.bindparam("at_most"))
+    .subquery()
+)
+_RECENT_COUNT = sa.select(sa.func.count()).select_from(_some_recent)

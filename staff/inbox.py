@@ -19,8 +19,9 @@ from web.formats import type_mark
 from web.gate import visitor
 
 MOST_PATIENTS = 200
-FILTERS = ("last_name", "type", "receiver", "unread")
-KEPT = ("which", "filter", "before", "after")  # what an address says of the list beside an open message
+FILTERS = ("last_name", "type", "receiver", "unread", "late", "urgent")
+MARKS = ("late", "urgent")  # what the links beside the tabs filter by
+KEPT = ("which", "filter", "only", "before", "after")  # what an address says of the list beside an open message
 
 
 @blueprint.get("/")
@@ -60,8 +61,10 @@ def listed(which: str, *, key: str | None = None) -> dict[str, Any]:
     box = my_box()
     key = key or request.args.get("filter", "")[:22]
     values = sessions.kept_filter(visitor(), key) if key and which == "in_box" else {}
-    found = _find(box, which, values)
     carried: dict[str, Any] = {"filter": key} if values else {}
+    if (only := request.args.get("only", "")) in MARKS and which == "in_box" and not values:
+        values, carried = {only: "y"}, {"only": only}
+    found = _find(box, which, values)
     endpoint = "staff.inbox" if which == "in_box" else "staff.sent_items"
     rows = found.page.rows
     return {
@@ -69,6 +72,7 @@ def listed(which: str, *, key: str | None = None) -> dict[str, Any]:
         "box": box,
         "which": which,
         "unread": unread(),
+        "marked": threads.marked_counts(box.audiences, box.own_patient) if which == "in_box" and not is_htmx() else None,
         "rows": rows,
         "is_too_many": found.is_too_many,
         "answers": threads.newest_answers([row.id for row in rows]) if which == "sent" and rows else {},
@@ -116,6 +120,8 @@ def _find(box: Box, which: str, values: dict[str, str]) -> Found:
         own_patient=box.own_patient,
         which=which,
         unread=bool(values.get("unread")),
+        urgent=bool(values.get("urgent")),
+        late=bool(values.get("late")),
         patients=patients,
         place=place,
     )

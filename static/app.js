@@ -23,7 +23,7 @@
   }
 
   /* Asked for anew, not reloaded: a browser would stop to ask whether to send the form of an answered POST again. */
-  const leave = () => { ends = Infinity; location.replace(location.pathname + location.search); };
+  const leave = (to = location.pathname + location.search) => { ends = Infinity; location.replace(to); };
 
   function tick() {
     const shown = document.querySelector("[data-log-off]");
@@ -116,7 +116,11 @@
     } catch { /* the network is away */ }
     form.isSaving = false;
     if (!form.isConnected || form.isSending) return;
-    if (answer?.status === 401) { form.isLost = false; leave(); return; }  /* the session is over: the server has kept the text */
+    if (answer?.status === 401) {  /* the session is over: the server has kept the text, and its log-in page says so */
+      form.isLost = false;
+      leave(answer.headers.get("Location") ?? undefined);
+      return;
+    }
     const kept = answer?.status < 500 ? await answer.json().catch(() => ({})) : {};
     form.isLost = !answer || (!answer.ok && ![409, 410].includes(answer.status));
     if (answer?.ok) takeVersion(form, kept);

@@ -27,7 +27,7 @@ LAYERS = (
     ("settings",),
     ("sessions", "audit", "outbox", "drafts", "absences", "links"),
     ("communicators", "threads"),
-    ("routing",),
+    ("routing", "own_account"),
     ("conversations",),
     ("requests",),
     ("coverage", "appointments", "results", "records", "setup", "trays", "trail"),

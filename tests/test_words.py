@@ -7,6 +7,7 @@ import flask_babel
 import pytest
 
 from practice.db import db
+from practice.emergency import WORDS
 from tests.conftest import Cast
 from tests.examples import EXAMPLES
 from tests.test_walk import ROUTES, _somebody, url
@@ -19,12 +20,24 @@ DATA = re.compile(
     r"(?<![\w-])[\w-]{22}(?![\w-])|set up tests|\b(?:ada|sam|max|nina|ivan|rita|fay|dan)\b"
     r"|KWON|SOPHIE|JIHAE|HUGO|STAFF|sophie|jihae|hugo|\bdan\b|@test\.example|[A-Z]{3,}|Test Practice"
     r"|Linden Street|Oak Lane|Scheduler|Media Manager|Clinicians|IT Manager"
+    rf"|{'|'.join(map(re.escape, WORDS.splitlines()))}"
     r"|Patient Info Manager|Billing|Help desk|Not a valid choice|Hives|Hello"
     r"|Good morning|A question|Height|Medicine: Penicillin|cm\b|kg\b|[\w.]+@[\w.]+"
     r"|\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\b|\bst\b|\w+ - "
 )
 """What the cast brings along: names, dates, what they write; and the one text that WTForms says from its own catalogue."""
-SPOKEN = ("aria-label", "title", "placeholder", "alt", "data-left", "data-over", "data-pattern", "data-minutes")
+SPOKEN = (
+    "aria-label",
+    "title",
+    "placeholder",
+    "alt",
+    "data-left",
+    "data-over",
+    "data-lost",
+    "data-full",
+    "data-pattern",
+    "data-minutes",
+)
 
 
 class PseudoTranslations:

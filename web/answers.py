@@ -36,6 +36,8 @@ NOTICES = (
     "hidden",
     "shown-again",
     "cancelled",
+    "password-changed",
+    "logged-out-there",
 )
 """What a page may say after a redirect, by code: words never travel in addresses or cookies."""
 

@@ -1,12 +1,15 @@
 """In the demo mode notices are shown on a page instead of being sent."""
 
+from itertools import groupby
+from typing import Any
+
 import sqlalchemy as sa
 from flask import Blueprint, render_template
 
 from practice.db import db
 from practice.outbox import Leased, Notice, NoticeState
 from practice.people import Person
-from practice.threads import Thread
+from practice.threads import Thread, reference_of
 from web.gate import ANYONE, allow
 
 blueprint = Blueprint("demo", __name__, url_prefix="/demo")
@@ -20,11 +23,25 @@ def show_only(leased: Leased) -> None:
 @allow(ANYONE)
 def mails() -> str:
     newest = (
-        sa.select(Notice.occasion, Notice.created_at, Person.email, Thread.key)
+        sa.select(Notice.occasion, Notice.created_at, Notice.sent_at, Person.email, Thread.id, Thread.key)
         .join(Person, Person.id == Notice.person_id)
-        .join(Thread, Thread.id == Notice.thread_id)
+        .outerjoin(Thread, Thread.id == Notice.thread_id)
         .where(Notice.state == NoticeState.SENT)
-        .order_by(Notice.sent_at.desc())
+        .order_by(Notice.sent_at.desc(), Notice.id.desc())
         .limit(50)
     )
-    return render_template("demo/mails.html", mails=db.session.execute(newest).all())
+    sent = [list(rows) for _, rows in groupby(db.session.execute(newest), lambda row: (row.sent_at, row.email, row.occasion))]
+    return render_template("demo/mails.html", mails=[_mail(rows) for rows in sent])
+
+
+def _mail(rows: list[Any]) -> dict[str, Any]:
+    """What was told together went in one mail."""
+    first = rows[0]
+    about = [row for row in reversed(rows) if row.key]
+    return {
+        "occasion": first.occasion,
+        "created_at": first.created_at,
+        "email": first.email,
+        "threads": [row.key for row in about],
+        "references": [reference_of(row.id) for row in about],
+    }

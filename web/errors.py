@@ -190,7 +190,10 @@ def log_in_first(error: LogInFirst) -> BaseResponse:
         return Response(status=401, headers={"HX-Redirect": url_for("login.log_in", kept=int(error.is_kept))})
     if is_htmx():
         return shown(401)
-    return make_response(log_in_page(is_kept=error.is_kept, posted=written), 401)
+    response = make_response(log_in_page(is_kept=error.is_kept, posted=written), 401)
+    if error.is_kept:
+        response.headers["Location"] = url_for("login.log_in", kept=1)  # for a script, which cannot show this page
+    return response
 
 
 def page_asked_for() -> str:

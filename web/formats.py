@@ -221,7 +221,7 @@ def epoch(value: datetime) -> int:
 
 @lru_cache(maxsize=256)
 def _asset_hash(folder: str, filename: str) -> str:
-    return sha256((Path(folder) / filename).read_bytes()).hexdigest()[:12]
+    return sha256((Path(folder) / filename).read_bytes()).hexdigest()[:8]
 
 
 @lru_cache(maxsize=64)
@@ -236,7 +236,7 @@ def asset(filename: str) -> str:
 
 @lru_cache(maxsize=512)
 def _icon(name: str, classes: str, sprite: str) -> Markup:
-    shown = Markup('<svg class="{}" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>')
+    shown = Markup('<svg class="{}" aria-hidden="true"><use href="{}#{}"></use></svg>')
     return shown.format(f"icon {classes}".strip(), sprite, name)
 
 
@@ -317,7 +317,8 @@ HTMX = json.dumps(
             {"code": "[23]..", "swap": True},
             {"code": "...", "swap": True, "error": True},
         ],
-    }
+    },
+    separators=(",", ":"),
 )
 
 
@@ -368,6 +369,6 @@ def set_up(app: Flask) -> None:
             "locale": str(locale).replace("_", "-") if locale else "en",
             "text_dir": locale.text_direction if locale else "ltr",
             "demo_mode": app.config["IS_DEMO"],
-            "htmx_config": HTMX,
+            "htmx_config": Markup(HTMX),  # it stands in single quotes: each double one would be six characters else
             "bootstrap_css": url_for("bootstrap.static", filename="css/bootstrap.min.css", v="5"),
         }

@@ -177,7 +177,7 @@ def is_poll() -> bool:
     return request.headers.get("X-Poll") == "1"
 
 
-NEVER_KEPT = ("csrf_token", "password", "password_again", "about", "draft_version", "reviewed", "warned")
+NEVER_KEPT = ("csrf_token", "present", "password", "password_again", "about", "draft_version", "reviewed", "warned")
 
 
 def keep_form(expired: Visitor) -> bool:

@@ -62,7 +62,7 @@ def check_log_in() -> Any:
 def enter(person: Person, next_path: str) -> Response:
     """Opens a session with a new key and a new CSRF seed, and leads to what waits: a kept form, the page asked for, or home."""
     by = Actor(person.id, person.name, address=client_address())
-    key = sessions.open_session(person, by=by)
+    key = sessions.open_session(person, by=by, device=device_of(request.headers.get("User-Agent", "")))
     session.clear()
     session["key"] = key
     waiting = drafts.open_waiting_draft(person.id, by=by)
@@ -70,6 +70,15 @@ def enter(person: Person, next_path: str) -> Response:
         return redirect(f"{path}?draft={waiting[0]}", 303)
     found = sessions.visitor_with(key)
     return redirect(next_path or home_of(person.kind, bool(found and found[0].is_admin)), 303)
+
+
+def device_of(agent: str) -> str:
+    """With what somebody logs in, as they would call it: "Firefox on Windows". Empty for what is not known."""
+    browsers = {"Edg": "Edge", "OPR": "Opera", "Firefox": "Firefox", "FxiOS": "Firefox", "Chrome": "Chrome", "CriOS": "Chrome"}
+    systems = {"iPhone": "iPhone", "iPad": "iPad", "Android": "Android", "Windows": "Windows", "Mac OS": "Mac", "Linux": "Linux"}
+    browser = next((name for sign, name in (browsers | {"Safari": "Safari"}).items() if sign in agent), "")
+    system = next((name for sign, name in systems.items() if sign in agent), "")
+    return f"{browser} on {system}" if browser and system else browser or system
 
 
 def home_of(kind: Kind, is_admin: bool) -> str:

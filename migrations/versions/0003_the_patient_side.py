@@ -61,6 +61,9 @@ def upgrade() -> None:
         sqlite_where=sa.text("has_emergency_words = 1"),
         postgresql_where=sa.text("has_emergency_words"),
     )
+    new = sa.text("hidden_by_patient_at IS NULL AND last_staff_message_at > coalesce(patient_read_at, created_at)")
+    columns = ["patient_id", "last_staff_message_at", "id"]
+    op.create_index("ix_thread_new_for_patient", "thread", columns, sqlite_where=new, postgresql_where=new)
     op.create_index("ix_draft_author_id_saved_at_id", "draft", ["author_id", "saved_at", "id"])
     op.create_index("ix_draft_author_id_about", "draft", ["author_id", "about"])
     a_notice_may_be_about_the_account()

@@ -46,6 +46,7 @@ def test_everything_is_saved_and_shown_again(cast: Cast, htmx: bool) -> None:
         "hours": "",
         "emergency_number": "112",
         "emergency_text": "Line one\r\nLine two",
+        "emergency_words": "chest pain\r\n\r\n  stroke \r\nchest pain",
         "time_zone": "Europe/Berlin",
         "promise_appointment": 1,
         "promise_result": 30,
@@ -63,6 +64,7 @@ def test_everything_is_saved_and_shown_again(cast: Cast, htmx: bool) -> None:
     assert response.status_code == (200 if htmx else 303), response.text
     row = saved()
     assert row.name == 'Praxis <i>"Linde"</i>' and row.emergency_text == "Line one\nLine two"
+    assert row.emergency_words == "chest pain\nstroke"
     assert (row.promise_appointment, row.promise_result, row.promise_others, row.claim_hours) == (1, 30, 5, 40)
     assert row.shows_staff_names and row.asks_physician and row.time_zone == "Europe/Berlin"
     opening = json.loads(row.opening)
@@ -82,6 +84,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"hours": "x" * 201}, "This text is too long."),
     ({"emergency_number": ""}, "Write something here."),
     ({"emergency_text": "x" * 1001}, "This text is too long."),
+    ({"emergency_words": "x" * 4001}, "This text is too long."),
     ({"time_zone": "Mars/Olympus"}, "Choose a time zone of the list."),
     ({"time_zone": "../etc/passwd"}, "Choose a time zone of the list."),
     ({"time_zone": "\0"}, "Choose a time zone of the list."),

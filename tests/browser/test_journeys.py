@@ -18,6 +18,13 @@ IN_CHARGE = {
 STAFF = ("scheduler", "media", "nurse", "it", "records", "frontdesk", "doctor")
 
 
+def submit(page) -> None:
+    """The form, and then what it says, once more."""
+    page.get_by_role("button", name="Submit").click()
+    expect(page.get_by_role("heading", name="Check and send")).to_be_visible()
+    page.get_by_role("button", name="Submit").click()
+
+
 def request_appointment(desk, words: str) -> None:
     page = desk.page
     desk.go("/appointments/new")
@@ -26,7 +33,7 @@ def request_appointment(desk, words: str) -> None:
     page.get_by_label("Last day").fill((date.today() + timedelta(days=14)).isoformat())
     page.get_by_label("Thursday").check()
     page.get_by_label("Reason for visit").fill(words)
-    page.get_by_role("button", name="Submit").click()
+    submit(page)
 
 
 def request_result(desk, words: str) -> None:
@@ -37,7 +44,7 @@ def request_result(desk, words: str) -> None:
     page.get_by_label("Location").select_option(index=1)
     page.get_by_label("Yes").check()
     page.get_by_label("Comments").fill(words)
-    page.get_by_role("button", name="Submit").click()
+    submit(page)
 
 
 def write_message(desk, words: str) -> None:

@@ -147,9 +147,9 @@ def test_not_in_use_it_is_not_offered_gets_nothing_new_and_its_staff_keep_what_t
     expect(sophie.page.get_by_text("And my reply").first).to_be_visible()
     assert sees(nurse, key) and not sees(it, key)  # Others never goes to whom nobody picked: it waits for the admin
     admin.go("/admin/unrouted")
-    row = admin.page.get_by_role("row", name=re.compile("KWON, SOPHIE"))
-    row.get_by_role("combobox").select_option(label="IT Manager (Others)")
-    row.get_by_role("button", name="Hand to").click()
+    admin.page.get_by_role("checkbox", name="Select KWON, SOPHIE").check()
+    admin.page.get_by_label("Hand to").select_option(label="IT Manager (Others)")
+    admin.page.get_by_role("button", name="Hand to").click()
     expect(admin.page.get_by_text("Handed on.")).to_be_visible()
     assert sees(it, key) and not sees(nurse, key)
 

@@ -23,8 +23,8 @@ def _an_envelope(cast: Any) -> dict[str, Any]:
     else:
         coverage.set_staff_status(cast.max.key, AccountStatus.DISABLED, by=COMMAND)
         key = cast.send(cast.sophie, "Result")
-    data = {"version": str(cast.thread(key).version), "communicator": cast.communicator("Clinicians")}
-    return {"player": cast.ada, "own": {"key": key}, "others": [(cast.ada, {"key": "x" * 22})], "data": data}
+    data = {"thread": f"{key}.{cast.thread(key).version}", "communicator": cast.communicator("Clinicians")}
+    return {"player": cast.ada, "data": data}
 
 
 EXAMPLES: dict[str, Any] = {

@@ -5,7 +5,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from practice.db import COMMAND, db, now
+from practice.db import COMMAND, db, now, transaction
+from practice.demo import PASSWORD
+from practice.own_account import key_of
+from practice.people import Person, hash_password
+from practice.sessions import LoginSession, open_session
 from practice.settings import the_practice
 from practice.setup import save_logo
 from practice.threads import Thread
@@ -61,6 +65,33 @@ def draft(cast: Any) -> dict[str, Any]:
     return {"own": {"key": "k9"}, "player": cast.sophie, "data": data}
 
 
+def deletion(cast: Any) -> dict[str, Any]:
+    return message(cast) | {"data": {}}
+
+
+def search(cast: Any) -> dict[str, Any]:
+    return {"data": {"words": "inhaler"}, "player": cast.sophie}
+
+
+def password(cast: Any) -> dict[str, Any]:
+    new = "three plums on a roof"
+    with transaction(by=COMMAND, did="set_up_tests") as tx:
+        tx.session.get_one(Person, cast.sophie.id).password_hash = hash_password(PASSWORD)
+    return {"data": {"present": PASSWORD, "password": new, "password_again": new, "key": "k1"}, "player": cast.sophie}
+
+
+def mails(cast: Any) -> dict[str, Any]:
+    return {"data": {"notices": "daily"}, "player": cast.sophie}
+
+
+def log_in(cast: Any) -> dict[str, Any]:
+    """Another session of the same person; nobody else has it."""
+    open_session(db.session.get_one(Person, cast.sophie.id), by=cast.sophie.actor, device="Firefox on Windows")
+    newest = sa.select(LoginSession).where(LoginSession.person_id == cast.sophie.id).order_by(LoginSession.id.desc())
+    key = key_of(db.session.scalars(newest).first())
+    return {"own": {"key": key}, "player": cast.sophie, "others": [(cast.jihae, {"key": key}), (cast.hugo, {"key": key})]}
+
+
 def reply(cast: Any) -> dict[str, Any]:
     return message(cast) | {"data": {"body": "One thing more", "key": "k1"}}
 
@@ -100,6 +131,17 @@ EXAMPLES = {
     "portal.drafts": nothing,
     "portal.save_draft": draft,
     "portal.delete_draft": kept_draft,
+    "portal.search_messages": search,
+    "portal.delete_message": deletion,
+    "portal.undo_delete": deletion,
+    "portal.print_message": message,
+    "portal.download_message": message,
+    "portal.change_password": password,
+    "portal.mails": mails,
+    "portal.log_ins": nothing,
+    "portal.end_log_in": log_in,
+    "portal.end_other_log_ins": nothing,
+    "portal.readers": nothing,
     "portal.my_info": nothing,
     "portal.request_amendment": amendment,
 }

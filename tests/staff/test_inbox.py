@@ -163,14 +163,14 @@ def test_sent_items_are_shared_and_say_who_wrote_from_where(cast):
 # ---- Speed ---------------------------------------------------------------------------------------
 
 
-def test_a_list_takes_three_statements_and_a_search_by_name_five_and_its_own_row(cast, statements):
+def test_a_list_takes_four_statements_and_a_search_by_name_five_and_its_own_row(cast, statements):
     for patient in (cast.sophie, cast.jihae):
         cast.send(patient, "Others")
         cast.send(patient, "Appointment")
     token = cast.fay.token()
     with statements() as found:
         cast.fay.get("/staff/")
-    assert len(found) == 3, found
+    assert len(found) == 4, found
     with statements() as found:
         cast.fay.post("/staff/searches", {"last_name": "kwon"}, htmx=True, token=token)
     writes = [s for s in found if s.startswith("INSERT")]

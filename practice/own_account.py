@@ -1,0 +1,180 @@
+"""What people do to their own account: password, wishes, log-ins; and who has opened their messages."""
+
+import secrets
+from itertools import pairwise
+from typing import Any
+
+import sqlalchemy as sa
+
+from practice.db import Actor, changed, db, now, transaction
+from practice.errors import Invalid, NotAllowed, NotVisible, Stale
+from practice.outbox import Occasion, tell, wish_changed
+from practice.people import (
+    AccountStatus,
+    NoticePreference,
+    Patient,
+    Person,
+    Staff,
+    check_password,
+    fold,
+    hash_password,
+    person_with_password,
+    token_hash,
+)
+from practice.sessions import LoginSession, Visitor
+from practice.settings import the_practice
+from practice.threads import PAGE, Event, History, ReadLog, Thread
+
+# ---- Password ------------------------------------------------------------------------------------
+
+
+def change_password(visitor: Visitor, *, present: str, new: str, by: Actor) -> str:
+    """Changes the own password; answers the new secret of the own session. All other sessions end; the address is told.
+
+    Raises NotAllowed when the present password is wrong, Invalid, Stale when it was changed elsewhere meanwhile.
+    """
+    check_password(new)
+    person = db.session.get_one(Person, visitor.person_id)
+    _must_be_hard_to_guess(new, person)
+    if person_with_password(person.email, present) is None:
+        raise NotAllowed("the present password is wrong")
+    before, after, key = person.password_hash, hash_password(new), secrets.token_urlsafe(32)
+    with transaction(by=by, did="change_password", about=person.key) as tx:
+        is_same = Person.id == visitor.person_id, Person.password_hash == before, Person.status == AccountStatus.ACTIVE
+        if not changed(tx.session, sa.update(Person).where(*is_same).values(password_hash=after)):
+            raise Stale("changed elsewhere")
+        _end(tx.session, LoginSession.person_id == visitor.person_id, LoginSession.id != visitor.session_id)
+        own = LoginSession.id == visitor.session_id, LoginSession.ended_at.is_(None)
+        if not changed(tx.session, sa.update(LoginSession).where(*own).values(key_hash=token_hash(key))):
+            raise Stale("the session has ended")
+        tell(tx, Occasion.PASSWORD, [visitor.person_id])
+    return key
+
+
+def _must_be_hard_to_guess(password: str, person: Person) -> None:
+    """NIST SP 800-63B-4: what anybody would try first is refused. Raises Invalid."""
+    said = fold(password)
+    names = person.last_name + person.first_name, person.first_name + person.last_name, person.last_name, person.first_name
+    is_name = _letters(said) in {_letters(fold(name)) for name in names}
+    if is_name or len(set(said)) < 4 or _repeats(said) or _is_a_row(said):
+        raise Invalid("password", "This password is too easy to guess. Choose another one.")
+    known = fold(person.email.partition("@")[0]), fold(the_practice().name)
+    if any(len(word) > 3 and word in said for word in known):
+        raise Invalid("password", "Leave your e-mail address and the name of the practice out of your password.")
+
+
+def _letters(text: str) -> str:
+    return "".join(c for c in text if c.isalpha())
+
+
+def _repeats(text: str) -> bool:
+    """Whether it is one part again and again, the last one perhaps cut."""
+    return any(text[n:] == text[:-n] for n in range(1, len(text) // 2 + 1))
+
+
+def _is_a_row(text: str) -> bool:
+    """Whether it goes on like the digits (after 9 comes 0), the alphabet, or the keys of a keyboard, either way."""
+    steps = {(ord(after) - ord(before)) % 10 for before, after in pairwise(text)}
+    return len(steps) == 1 or text in _KEYS or text[::-1] in _KEYS
+
+
+_KEYS = "qwertyuiopasdfghjklzxcvbnm"
+
+
+# ---- Log-ins -------------------------------------------------------------------------------------
+
+
+def log_ins_of(visitor: Visitor) -> list[dict[str, Any]]:
+    """The person's sessions that last now, the newest first: key, device, address, when opened and last seen, is it this one."""
+    at = now()
+    lasts = LoginSession.ended_at.is_(None), LoginSession.idle_ends_at > at, LoginSession.ends_at > at
+    found = sa.select(LoginSession).where(LoginSession.person_id == visitor.person_id, *lasts)
+    return [
+        {
+            "key": key_of(row),
+            "device": row.device,
+            "address": row.address,
+            "created_at": row.created_at,
+            "seen_at": row.seen_at,
+            "is_this": row.id == visitor.session_id,
+        }
+        for row in db.session.scalars(found.order_by(LoginSession.created_at.desc()).limit(100))
+    ]
+
+
+def key_of(row: LoginSession) -> str:
+    """A name for a session that tells nothing of its secret, nor of its number."""
+    return token_hash(row.key_hash)[:22]
+
+
+def end_log_in(visitor: Visitor, key: str, *, by: Actor) -> None:
+    """Ends another session of the same person. Raises NotVisible for the own one, and for what is not there."""
+    with transaction(by=by, did="end_session") as tx:
+        rows = tx.session.scalars(sa.select(LoginSession).where(LoginSession.person_id == visitor.person_id))
+        found = next((row for row in rows if key_of(row) == key and row.id != visitor.session_id), None)
+        if found is None or not _end(tx.session, LoginSession.id == found.id):
+            raise NotVisible
+
+
+def end_other_log_ins(visitor: Visitor, *, by: Actor) -> int:
+    """Ends all sessions of the person but this one. Answers how many."""
+    with transaction(by=by, did="end_session") as tx:
+        ended = _end(tx.session, LoginSession.person_id == visitor.person_id, LoginSession.id != visitor.session_id)
+        tx.is_silent = not ended
+        return ended
+
+
+def _end(session: Any, *which: Any) -> int:
+    return changed(session, sa.update(LoginSession).where(*which, LoginSession.ended_at.is_(None)).values(ended_at=now()))
+
+
+# ---- Wishes --------------------------------------------------------------------------------------
+
+
+def change_notices(patient: int, wish: NoticePreference, *, by: Actor) -> None:
+    """How often the patient is told by mail that an answer waits; what waits to be told follows."""
+    with transaction(by=by, did="change_notices", patient=patient) as tx:
+        row = tx.session.get_one(Patient, patient, with_for_update=True)
+        tx.note_change({"notices": row.notices}, {"notices": wish})
+        row.notices = wish
+        wish_changed(tx.session, patient, wish)
+
+
+def notices_of(patient: int) -> NoticePreference:
+    return db.session.scalars(sa.select(Patient.notices).where(Patient.id == patient)).one()
+
+
+# ---- Who opened my messages ----------------------------------------------------------------------
+
+
+def readers_of(patient: int, *, page: int) -> tuple[list[Any], bool]:
+    """A page of looks at the patient's threads, the newest first, and whether there are older ones.
+
+    Rows: at, thread key and title, the reader's names and level, and whether it was opened with a reason by somebody not in
+    charge. Looks of one person within an hour are one, and so are such an opening and the looks that it allowed.
+    """
+    allowed = _GLASS.c.thread_id == ReadLog.thread_id, _GLASS.c.staff_id == ReadLog.person_id
+    in_time = _GLASS.c.at <= ReadLog.at, _GLASS.c.ends_at >= ReadLog.at
+    who = (Thread.key, Thread.title, Person.last_name, Person.first_name, Staff.level)
+    looked = (
+        sa.select(ReadLog.at.label("at"), *who, sa.literal(False).label("is_with_reason"))
+        .join(Thread, Thread.id == ReadLog.thread_id)
+        .join(Person, Person.id == ReadLog.person_id)
+        .outerjoin(Staff, Staff.id == Person.id)
+        .where(Thread.patient_id == patient, ~sa.exists().where(*allowed, *in_time))
+    )
+    opened = (
+        sa.select(History.at.label("at"), *who, sa.literal(True).label("is_with_reason"))
+        .join(Thread, Thread.id == History.thread_id)
+        .join(Person, Person.id == History.by_id)
+        .outerjoin(Staff, Staff.id == Person.id)
+        .where(Thread.patient_id == patient, History.did == Event.OPENED)
+    )
+    both = sa.union_all(looked, opened).subquery()
+    found = sa.select(both).order_by(both.c.at.desc(), both.c.key).limit(PAGE + 1).offset((page - 1) * PAGE)
+    rows = list(db.session.execute(found))
+    return rows[:PAGE], len(rows) > PAGE
+
+
+# By name: the trays are above.
+_GLASS = sa.table("break_glass", *(sa.column(name) for name in ("thread_id", "staff_id", "at", "ends_at")))
