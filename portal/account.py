@@ -4,6 +4,7 @@ from flask import render_template, request, session, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from wtforms import PasswordField, RadioField
+from wtforms.fields import SelectChoice
 from wtforms.validators import AnyOf
 
 from portal import blueprint
@@ -41,7 +42,7 @@ class MailsForm(Form):
     notices = RadioField(
         _l("E-mails about answers"),
         [Filled(ONE_OF_THREE), AnyOf(list(NoticePreference), ONE_OF_THREE)],
-        choices=list(NOTICES.items()),
+        choices=[SelectChoice(wish.value, words) for wish, words in NOTICES.items()],
         validate_choice=False,
     )
 

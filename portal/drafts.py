@@ -59,14 +59,14 @@ def save_draft(key: str) -> Answer:
         raise NotVisible
     values = {name: request.form.getlist(name) for name in request.form if name not in (*NEVER_KEPT, "key")}
     if not any(v.strip() for vs in values.values() for v in vs):
-        return _answer(200, {"version": 0}, done="")
+        return _answer(200, {"version": 0, "said": _("Nothing is written yet.")}, done="")
     draft: dict[str, Any] = {"about": about, "values": values, "by": me.actor}
     try:
         version = save(me.person_id, key=key, seen=version_in(request.form.get("draft_version")), **draft)
     except DraftSent:
         return _answer(410, {}, done="draft-sent")
     except Stale:
-        if not _is_script():  # both are kept; the list shows them
+        if not _is_script() or "leaving" in request.form:  # nobody is there to be asked: both are kept; the list shows them
             save(me.person_id, key=new_key(), **draft)
         return _answer(409, {"version": draft_version(me.person_id, key), "address": f"{about}?draft={key}"}, done="draft-beside")
     return _answer(
@@ -102,9 +102,10 @@ def form_of(about: str) -> str:
 
 def described(draft: Draft) -> dict[str, Any]:
     """A draft as lists show it: what it is called, the beginning of its text, when it was saved, where it opens."""
-    kind, name = FORMS.get(form_of(draft.about), (None, _l("Draft")))
+    page = form_of(draft.about)
+    kind, name = FORMS.get(page, (None, _l("Draft")))
     values = json.loads(draft.values)
-    text = next((v for field in SAYS for v in values.get(field, []) if v.strip() and not is_choice(field, draft)), "")
+    text = next((v for field in SAYS for v in values.get(field, []) if v.strip() and not is_choice(field, page)), "")
     return {
         "key": draft.key,
         "type": kind,
@@ -115,6 +116,6 @@ def described(draft: Draft) -> dict[str, Any]:
     }
 
 
-def is_choice(field: str, draft: Draft) -> bool:
+def is_choice(field: str, page: str) -> bool:
     """Whether a field holds the key of something chosen, no words: *To* of a message."""
-    return field == "to" and form_of(draft.about) == "portal.new_message"
+    return field == "to" and page == "portal.new_message"

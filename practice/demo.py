@@ -101,7 +101,7 @@ OTHERS = [  # title, words, to, answer
     ),
     (
         "Dizzy since the new blood pressure pills",
-        "Since Monday I feel dizzy when I stand up. Should I go on with them?",
+        "Since Monday I feel dizzy when I stand up, and today I had trouble breathing on the stairs. Should I go on with them?",
         "Clinicians",
         "Please take only half a pill in the morning and measure twice a day. If you faint, call us at once.",
     ),

@@ -116,7 +116,7 @@ def discard_draft(author: int, *, key: str, by: Actor) -> None:
 
 
 def open_waiting_draft(author: int, *, by: Actor) -> tuple[str, str] | None:
-    """The newest draft that waited for its author's log-in: its key and the address of its page. It waits no longer."""
+    """The newest draft that waited for its author's log-in: its key and the address of its page. No draft waits any longer."""
     waiting = sa.select(Draft).where(Draft.author_id == author, Draft.waits).order_by(Draft.saved_at.desc()).limit(1)
     if db.session.scalar(waiting) is None:
         return None
@@ -124,7 +124,8 @@ def open_waiting_draft(author: int, *, by: Actor) -> tuple[str, str] | None:
         draft = tx.session.scalar(waiting)
         if draft is None:
             return None
-        draft.waits = False
+        # None of them may open at some later log-in: the others stand under Drafts.
+        tx.session.execute(sa.update(Draft).where(Draft.waits, Draft.author_id == author).values(waits=False))
         tx.about = draft.key
         return draft.key, draft.about
 

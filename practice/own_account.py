@@ -85,7 +85,7 @@ _KEYS = "qwertyuiopasdfghjklzxcvbnm"
 
 
 def log_ins_of(visitor: Visitor) -> list[dict[str, Any]]:
-    """The person's sessions that last now, the newest first: key, device, address, when opened and last seen, is it this one."""
+    """The person's sessions that last now, the newest first: key, device, when opened and last seen, is it this one."""
     at = now()
     lasts = LoginSession.ended_at.is_(None), LoginSession.idle_ends_at > at, LoginSession.ends_at > at
     found = sa.select(LoginSession).where(LoginSession.person_id == visitor.person_id, *lasts)
@@ -93,7 +93,6 @@ def log_ins_of(visitor: Visitor) -> list[dict[str, Any]]:
         {
             "key": key_of(row),
             "device": row.device,
-            "address": row.address,
             "created_at": row.created_at,
             "seen_at": row.seen_at,
             "is_this": row.id == visitor.session_id,

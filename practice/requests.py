@@ -55,7 +55,7 @@ _THREADS: sa.BindParameter[Any] = sa.bindparam("threads", expanding=True)
 _STATES = sa.union_all(*(sa.select(t.c.thread_id, t.c.state).where(t.c.thread_id.in_(_THREADS)) for t in _TABLES))
 
 
-def states_of(threads: list[int]) -> dict[int, str]:
+def states_of(threads: list[int]) -> dict[int, Any]:
     """In which state the requests of these threads are; a thread without a request is left out. One statement."""
     return {row.thread_id: row.state for row in db.session.connection().execute(_STATES, {"threads": threads})}
 

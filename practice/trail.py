@@ -180,7 +180,7 @@ def _values(sought: Sought, place: Place | None, limit: int) -> dict[str, Any]:
     """What is asked for, by name."""
     texts = {"about": sought.about, "other": sought.other}
     others = {"patient": sought.patient, "person": sought.person, "since": sought.since, "until": sought.until}
-    values = {name: text for name, text in texts.items() if text}
+    values: dict[str, Any] = {name: text for name, text in texts.items() if text}
     values |= {name: value for name, value in others.items() if value is not None}
     beyond = {f"beyond_{n}": part for n, part in enumerate((place.at, *place.rest))} if place else {}
     return values | beyond | {"limit": limit}

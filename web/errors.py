@@ -17,7 +17,7 @@ from practice.people import Kind
 from practice.settings import MenuItem, SwitchedOff, is_on
 from web.answers import is_htmx
 from web.formats import number, present_practice, thread_title
-from web.gate import NEVER_KEPT, UNSAFE, CrossSite, LogInFirst, is_form_key
+from web.gate import NEVER_KEPT, SECRET, UNSAFE, CrossSite, LogInFirst, is_form_key
 from web.login import log_in_page
 
 KNOWN = (400, 401, 403, 404, 405, 409, 413, 422, 429, 500, 503)
@@ -50,12 +50,12 @@ def words_of(status: int) -> tuple[str, str]:
     }.get(status, (_("Something went wrong"), _("This is our mistake, not yours. What you wrote was not sent.")))
 
 
-def posted() -> list[tuple[str, str]]:
+def posted(but: tuple[str, ...] = NEVER_KEPT) -> list[tuple[str, str]]:
     """What was written in the form that is refused, to be copied."""
     if request.method not in UNSAFE:
         return []
     try:
-        return [(n, v) for n in request.form for v in request.form.getlist(n) if n not in NEVER_KEPT and v.strip()]
+        return [(n, v) for n in request.form for v in request.form.getlist(n) if n not in but and v.strip()]
     except HTTPException:
         return []  # too large to be read
 
@@ -71,7 +71,7 @@ def shown(status: int, **context: Any) -> Response:
         "text": text,
         "request_id": g.request_id,
         "posted": [(n, v) for n, v in posted() if n not in HIDDEN],
-        "resend": [(n, v) for n, v in posted()] if status in AGAIN and request.method == "POST" else [],
+        "resend": posted(SECRET) if status in AGAIN and request.method == "POST" else [],
     }
     template = "errors/_error.html" if is_htmx() else "errors/error.html"
     response = make_response(render_template(template, **values | context), status)

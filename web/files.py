@@ -69,5 +69,5 @@ def _pack_file(response: Response, is_wanted: bool) -> Response:
         response.close()  # the file behind it
         response.set_data(packed)
         response.content_encoding = "gzip"
-        response.accept_ranges = None
+        response.headers.pop("Accept-Ranges", None)
     return response

@@ -131,13 +131,23 @@ def _pattern(skeleton: str, language: str) -> DateTimePattern:
 
 
 def _format(value: datetime | date, skeleton: str) -> str:
-    said = _said()
-    return _pattern(skeleton, said.language).apply(value, said.locale)
+    if isinstance(value, datetime):
+        value = value.replace(second=0, microsecond=0, tzinfo=None)
+    return _formatted(value, skeleton, _said().language)
 
 
 @lru_cache(maxsize=4096)
-def _stamp(year: int, month: int, day: int, hour: int, minute: int, language: str) -> str:
-    return _pattern("stamp", language).apply(datetime(year, month, day, hour, minute), language)
+def _formatted(value: datetime | date, skeleton: str, language: str) -> str:
+    return _pattern(skeleton, language).apply(value, language)
+
+
+def _today_of_page() -> date:
+    """Asked for once a page; the worker's day goes on."""
+    if not has_request_context():
+        return today()
+    if "today" not in g:
+        g.today = today()
+    return g.today
 
 
 def day(value: datetime | date) -> str:
@@ -153,14 +163,14 @@ def long_day(value: datetime | date) -> str:
 def moment(value: datetime) -> str:
     """Fri, Nov 20, 9:12; today: Today, 9:12"""
     at = local(value)
-    if at.date() == today():
+    if at.date() == _today_of_page():
         return gettext("Today, %(time)s", time=_format(at, "time"))
     return _format(at, "moment")
 
 
 def brief(value: datetime) -> str:
     """For the patient's lists: Nov 18; today: 9:40; of another year the whole date"""
-    at, present = local(value), today()
+    at, present = local(value), _today_of_page()
     if at.date() == present:
         return _format(at, "time")
     return _format(at, "short") if at.year == present.year else long_day(value)
@@ -173,12 +183,10 @@ def due_day(value: datetime) -> str:
 
 def stamp(value: datetime) -> str:
     """For staff: Nov 16 09:12; of today only 09:12"""
-    at, present = local(value), getattr(g, "today", None)
-    if present is None:
-        present = g.today = today()
+    at, present = local(value), _today_of_page()
     if at.date() == present:
         return f"{at.hour:02}:{at.minute:02}"
-    return _stamp(at.year, at.month, at.day, at.hour, at.minute, _said().language)
+    return _format(at, "stamp")
 
 
 def wait(since: datetime) -> str:

@@ -20,7 +20,7 @@ from practice.db import new_key
 from practice.drafts import draft_about, draft_values, draft_version
 from practice.errors import Invalid, NotVisible
 from web.asked import version_in
-from web.gate import UNSAFE, visitor
+from web.gate import NEVER_KEPT, UNSAFE, visitor
 
 KEY_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
@@ -104,6 +104,7 @@ class Form(FlaskForm):
     Meta = Meta
     key = HiddenField(filters=[lambda k: k if k and len(k) <= 22 else new_key()])
     draft_version = 0  # the version of its draft that the page knows
+    over = 0  # the version of a newer draft that its author was told of: the next time this form is sent in its place
     emergency: list[str] = []  # words of an emergency in it, of which its author is to be warned
 
     def process(self, *args: Any, **kwargs: Any) -> None:
@@ -115,6 +116,30 @@ class Form(FlaskForm):
             if isinstance(field, (HiddenField, SelectField)) and "\0" in str(field.data or ""):
                 field.data = ""
 
+    def validate(self, extra_validators: Any = None) -> bool:
+        is_valid = super().validate(extra_validators)
+        return self._is_newest() and is_valid
+
+    def _is_newest(self) -> bool:
+        """Whether no other window or device saved other words meanwhile: sending deletes them, so their author is told first."""
+        if "draft_version" not in request.form or not self.key.data:
+            return True
+        me, key = visitor().person_id, self.key.data
+        self.over = draft_version(me, key)
+        kept = draft_values(me, key) or {}
+        if self.over <= self.draft_version or all(_same(kept.get(f.name, []), f.name) for f in self if f.name not in (*NEVER_KEPT, "key")):
+            self.draft_version = max(self.draft_version, self.over)
+            return True
+        if version_in(request.form.get("over")) == self.over:
+            return True
+        self.form_errors.append(
+            gettext(
+                "A newer version of this draft was saved in another window or on another device. You find it under Drafts. "
+                "If you send this form once more, it replaces the newer version."
+            )
+        )
+        return False
+
     def put(self, error: Invalid) -> None:
         """Shows what a verb refused beside its field, or above all where it has none."""
         field, says = getattr(self, error.field, None), gettext(error.text, **error.values)
@@ -124,17 +149,23 @@ class Form(FlaskForm):
             self.form_errors.append(says)
 
 
+def _same(kept: list[str], field: str) -> bool:
+    """Whether a draft says in this field what the sent form says; browsers send line ends as they like."""
+    return " ".join(kept).split() == " ".join(request.form.getlist(field)).split()
+
+
 def opened(form: type[Form], *, about: str = "", **defaults: Any) -> Form:
     """A form for showing: filled from the author's draft, else from defaults, with a new key.
 
     The draft is the one that the address names, else the newest of the page `about`.
     """
     me = visitor().person_id
-    key = request.args.get("draft", "") or (draft_about(me, about) if about else "")
-    values = draft_values(me, key) if key else None
+    key = request.args.get("draft", "")[:22] or (draft_about(me, about) if about else "")
+    version = draft_version(me, key) if key else 0  # before the text: one saved in between is told of, never overwritten
+    values = draft_values(me, key) if version else None
     if values:
         shown = form(formdata=MultiDict([(n, v) for n, vs in values.items() for v in vs]), meta={"csrf": False})
-        shown.key.data, shown.draft_version = key, draft_version(me, key)
+        shown.key.data, shown.draft_version = key, version
         return shown
     return form(formdata=None, key=new_key(), **defaults)
 

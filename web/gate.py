@@ -14,8 +14,8 @@ from werkzeug.routing import RoutingException
 
 from practice import audit, conversations, sessions
 from practice.db import new_key
-from practice.drafts import ABOUT_MAX, save_draft
-from practice.errors import Stale
+from practice.drafts import ABOUT_MAX, DraftSent, save_draft
+from practice.errors import Stale, TooMany
 from practice.people import Kind
 from practice.sessions import Visitor
 from web.asked import version_in
@@ -177,7 +177,8 @@ def is_poll() -> bool:
     return request.headers.get("X-Poll") == "1"
 
 
-NEVER_KEPT = ("csrf_token", "present", "password", "password_again", "about", "draft_version", "reviewed", "warned")
+SECRET = ("csrf_token", "present", "password", "password_again")
+NEVER_KEPT = (*SECRET, "about", "draft_version", "over", "leaving", "reviewed", "warned")
 
 
 def keep_form(expired: Visitor) -> bool:
@@ -201,13 +202,15 @@ def keep_form(expired: Visitor) -> bool:
     seen = version_in(request.form.get("draft_version")) if "draft_version" in request.form else None
     try:
         save_draft(expired.person_id, key=key, seen=seen, **draft)
+    except (DraftSent, TooMany):
+        return False
     except Stale:  # another tab or device has a newer one: both are kept
         save_draft(expired.person_id, key=new_key(), **draft)
     return True
 
 
 def is_form_key(key: str) -> bool:
-    return re.fullmatch(r"[\w-]{1,22}", key) is not None
+    return re.fullmatch(r"[A-Za-z0-9_-]{1,22}", key) is not None
 
 
 def is_page(path: str) -> bool:

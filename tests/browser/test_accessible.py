@@ -18,6 +18,10 @@ PAGES = {
         "/messages/new",
         "/my-info",
         "/account",
+        "/account/password",
+        "/account/mails",
+        "/account/log-ins",
+        "/account/readers",
         "/nowhere",
         "first message",
         "first amendment",
@@ -102,4 +106,133 @@ def test_axe_finds_nothing(desks, request, who, look):
         width = person.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         if width > 0:
             found.append((path, f"scrolls sideways by {width} px", []))
+    assert found == []
+
+
+# ---- The patient's pages in every state ------------------------------------------------------------
+
+NARROW = {
+    "320 px, light": {"viewport": {"width": 320, "height": 640}, "color_scheme": "light", "has_touch": True},
+    "320 px, dark": {"viewport": {"width": 320, "height": 640}, "color_scheme": "dark", "has_touch": True},
+    "200 % of 1280 px, light": {"viewport": {"width": 640, "height": 400}, "color_scheme": "light"},
+}
+
+
+def press(page, name):
+    page.get_by_role("button", name=name, exact=True).first.click()
+    page.wait_for_load_state("networkidle")
+
+
+def nothing_filled_in(path, button):
+    def go(desk):
+        desk.go(path)
+        press(desk.page, button)
+        desk.page.locator(".errors").wait_for()
+
+    return go
+
+
+def reviewed(desk):
+    desk.go("/appointments/new")
+    desk.page.get_by_label("First day").fill("2031-05-05")
+    desk.page.get_by_label("Last day").fill("2031-05-09")
+    desk.page.get_by_label("Reason for visit").fill("My knee hurts. " * 6)
+    for label in ("Facility", "Referring physician"):
+        if desk.page.get_by_label(label).count():
+            desk.page.get_by_label(label).select_option(index=1)
+    press(desk.page, "Submit")
+    desk.page.get_by_text("My knee hurts").first.wait_for()
+
+
+def warned(desk):
+    desk.go("/messages/new")
+    desk.page.get_by_label("Title").fill("Help")
+    desk.page.get_by_label("Comments").fill("I have chest pain")
+    press(desk.page, "Send")
+    desk.page.get_by_text("chest pain").first.wait_for()
+
+
+def draft_on_home(desk):
+    desk.go("/messages/new")
+    desk.page.get_by_label("Title").fill("An unsent question with a long title " * 3)
+    press(desk.page, "Keep as draft")
+    desk.page.wait_for_timeout(500)
+    desk.go("/")
+    desk.page.get_by_text("Go on writing:").first.wait_for()
+
+
+def drafts_listed(desk):
+    draft_on_home(desk)
+    desk.go("/messages/drafts")
+    desk.page.locator(".list a.item-title").first.wait_for()
+
+
+def nothing_found(desk):
+    desk.go("/messages")
+    desk.page.locator("details.search > summary").click()
+    desk.page.get_by_label("Words or reference number").fill("zebra")
+    press(desk.page, "Search")
+    desk.page.get_by_text("Nothing found").wait_for()
+
+
+def deleted(desk):
+    desk.go("/messages")
+    desk.page.goto(desk.address + desk.page.locator(".list a.item-title").first.get_attribute("href"))
+    press(desk.page, "Delete")
+    desk.page.get_by_role("button", name="Undo").wait_for()
+
+
+def taken_back(desk):
+    deleted(desk)
+    press(desk.page, "Undo")
+
+
+def soon_logged_off(desk):
+    desk.go("/")
+    desk.page.evaluate("document.querySelector('#timeout').hidden = false")
+
+
+def in_row_amendment(desk):
+    desk.go("/my-info")
+    desk.page.locator(".value a").first.click()
+    desk.page.get_by_label("Memo").wait_for()
+
+
+def menu_open(desk):
+    desk.go("/")
+    if desk.page.get_by_role("button", name="Menu").is_visible():
+        desk.page.get_by_role("button", name="Menu").click()
+
+
+STATES = {
+    "new message, errors": nothing_filled_in("/messages/new", "Send"),
+    "appointment, errors": nothing_filled_in("/appointments/new", "Submit"),
+    "result, errors": nothing_filled_in("/results/new", "Submit"),
+    "appointment, review": reviewed,
+    "words of an emergency": warned,
+    "Home with a draft": draft_on_home,
+    "Drafts": drafts_listed,
+    "nothing found": nothing_found,
+    "deleted, Undo": deleted,
+    "taken back": taken_back,
+    "soon logged off": soon_logged_off,
+    "amendment in the row": in_row_amendment,
+    "menu open": menu_open,
+    "not found": lambda desk: desk.go("/messages/AAAAAAAAAAAAAAAAAAAAAA"),
+}
+
+
+@pytest.mark.parametrize("look", NARROW)
+def test_axe_finds_nothing_in_any_state_of_a_patients_page(own_desks, request, look):
+    if request.config.getoption("--database") != "sqlite":
+        pytest.skip("how pages look is checked once, on SQLite")
+    desk = own_desks("sophie", **NARROW[look])
+    found = []
+    for name, go in STATES.items():
+        go(desk)
+        problems = Axe().run(desk.page).response["violations"]
+        found += [(name, p["id"], [n["html"][:200] for n in p["nodes"]][:3]) for p in problems]
+        width = desk.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        if width > 0:
+            found.append((name, f"scrolls sideways by {width} px", []))
     assert found == []

@@ -17,7 +17,8 @@ pytestmark = pytest.mark.browser
 SPEAKS = """() => {
   window.said = [];
   const said = document.getElementById("timeout-said");
-  new MutationObserver(() => window.said.push(said.textContent)).observe(said, { childList: true, characterData: true, subtree: true });
+  const changes = { childList: true, characterData: true, subtree: true };
+  new MutationObserver(() => window.said.push(said.textContent)).observe(said, changes);
 }"""
 
 

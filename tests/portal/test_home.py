@@ -2,8 +2,12 @@
 
 import re
 
+import pytest
+import sqlalchemy as sa
+
+from practice import sessions, threads
 from practice.conversations import hide, start
-from practice.db import new_key
+from practice.db import WRITE, db, new_key
 
 
 def test_a_new_patient_sees_where_to_start(cast):
@@ -80,14 +84,14 @@ def test_a_draft_is_offered_and_opens_in_its_form(cast):
 def test_a_request_says_its_state_and_a_message_has_none(cast):
     for kind in ("Appointment", "Result", "Amendment", "Others"):
         cast.send(cast.sophie, kind)
-    said = re.findall(r'<span class="pill push">(.*?)</span>', cast.sophie.get("/").text)
+    said = re.findall(r'<span class="pill">(.*?)</span>', cast.sophie.get("/").text)
     assert said == ["Waiting for review", "Requested", "Requested"]
 
 
 def test_a_cancelled_request_says_so(cast):
     key = cast.send(cast.sophie, "Appointment")
     cast.sophie.post(f"/messages/{key}/cancellation", {"key": new_key()})
-    assert '<span class="pill push">Cancelled</span>' in cast.sophie.get("/").text
+    assert '<span class="pill">Cancelled</span>' in cast.sophie.get("/").text
 
 
 def test_an_old_answer_not_read_is_announced_however_much_came_after_it(cast):
@@ -124,3 +128,21 @@ def test_more_under_way_than_is_shown_has_a_link(cast):
         cast.send(cast.sophie, "Others", title=f"Question {n}")
         assert ("All that you sent" in cast.sophie.get("/").text) == (n == 5)
     assert cast.sophie.get("/").text.count("<article") == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "index"), [("unread", "ix_thread_new_for_patient"), ("under way", "ix_thread_in_box_of_patient")]
+)
+def test_each_number_and_list_of_home_reads_its_own_short_index(cast, name, index):
+    """Whoever has 5,000 messages waits for their news alone: the plan names the partial index, whatever else it could take."""
+    kept = {"compile_kwargs": {"literal_binds": True}}
+    dialect = db.engines[WRITE].dialect
+    under_way = threads._UNDER_WAY.params(patient=cast.sophie.id, limit=6).compile(dialect=dialect, **kept)
+    text = f"SELECT {sessions._UNREAD} FROM patient WHERE id = {cast.sophie.id}" if name == "unread" else str(under_way)
+    with db.engines[WRITE].connect() as connection:
+        if dialect.name == "postgresql":
+            connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
+            connection.execute(sa.text("SET LOCAL enable_bitmapscan = off"))
+        explain = "EXPLAIN QUERY PLAN " if dialect.name == "sqlite" else "EXPLAIN "
+        plan = "\n".join(str(row) for row in connection.exec_driver_sql(explain + text))
+    assert index in plan, plan
