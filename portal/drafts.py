@@ -1,6 +1,7 @@
 """Drafts: what was written and not sent, kept by itself or by *Keep as draft*, opened again in its own form."""
 
 import json
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -12,13 +13,14 @@ from werkzeug.routing import RoutingException
 
 from portal import blueprint
 from practice.db import new_key, now
-from practice.drafts import ABOUT_MAX, Draft, DraftSent, discard_draft, draft_version, drafts_of
+from practice.drafts import ABOUT_MAX, DraftSent, discard_draft, draft_version, drafts_of
 from practice.drafts import save_draft as save
-from practice.errors import NotVisible, Stale
+from practice.errors import NotVisible, Stale, TooMany
 from practice.settings import RequestType
 from practice.threads import PAGE
 from web.answers import Answer, to
 from web.asked import version_in
+from web.errors import shown
 from web.formats import clock, local
 from web.gate import NEVER_KEPT, is_form_key, says_form_page, visitor
 
@@ -65,6 +67,13 @@ def save_draft(key: str) -> Answer:
         version = save(me.person_id, key=key, seen=version_in(request.form.get("draft_version")), **draft)
     except DraftSent:
         return _answer(410, {}, done="draft-sent")
+    except TooMany:
+        if _is_script():
+            raise
+        text = _(
+            "You have very many drafts. Delete some under Drafts and send this one, or keep it then. Your text stands below."
+        )
+        return shown(429, heading=_("Not saved"), text=text)
     except Stale:
         if not _is_script() or "leaving" in request.form:  # nobody is there to be asked: both are kept; the list shows them
             save(me.person_id, key=new_key(), **draft)
@@ -94,17 +103,22 @@ def form_of(about: str) -> str:
     """The endpoint of the page at this address; empty for what is no page of ours."""
     if not about.startswith("/") or len(about) > ABOUT_MAX or "?" in about or "\0" in about:
         return ""
+    return _endpoint_of(about)
+
+
+@lru_cache(maxsize=1024)
+def _endpoint_of(path: str) -> str:
     try:
-        return current_app.url_map.bind("localhost").match(unquote(about), method="GET")[0]
+        return current_app.url_map.bind("localhost").match(unquote(path), method="GET")[0]
     except (HTTPException, RoutingException):
         return ""
 
 
-def described(draft: Draft) -> dict[str, Any]:
+def described(draft: Any) -> dict[str, Any]:
     """A draft as lists show it: what it is called, the beginning of its text, when it was saved, where it opens."""
     page = form_of(draft.about)
     kind, name = FORMS.get(page, (None, _l("Draft")))
-    values = json.loads(draft.values)
+    values = json.loads(draft.said)
     text = next((v for field in SAYS for v in values.get(field, []) if v.strip() and not is_choice(field, page)), "")
     return {
         "key": draft.key,

@@ -91,17 +91,20 @@ def review(endpoint: str, form: Form, facts: list[tuple[str, str]], kind: Reques
     """The page that shows a request once more. What was written is kept as a draft: this page may be closed."""
     me = visitor()
     values = {name: request.form.getlist(name) for name in request.form if name not in NEVER_KEPT}
+    is_kept = False
     with contextlib.suppress(Stale, TooMany):  # another window has a newer one, or there are too many: the review goes on
         about = url_for(endpoint)
         form.draft_version = save_draft(
             me.person_id, key=form.key.data, about=about, values=values, by=me.actor, seen=form.draft_version
         )
+        is_kept = True
     return page(
         "portal/review.html",
         "portal/_review.html",
         here=endpoint,
         address=url_for(endpoint),
         form=form,
+        is_kept=is_kept,
         facts=[(name, value) for name, value in facts if value],
         posted=[(n, v) for n in request.form for v in request.form.getlist(n) if n not in NOT_SHOWN_AGAIN],
         words=emergency_words_in(texts, present_practice().emergency_words),

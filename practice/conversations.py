@@ -154,20 +154,20 @@ def hide(thread_key: str, *, by: Actor) -> None:
 
     Raises NotVisible; done twice it is done once.
     """
-    _set_hidden(thread_key, now(), did="hide", by=by)
+    with transaction(by=by, did="hide", about=thread_key, patient=by.person) as tx:
+        _set_hidden(tx, thread_key, now())
 
 
 def show_again(thread_key: str, *, by: Actor) -> None:
     """Undo of hide. Raises NotVisible."""
-    _set_hidden(thread_key, None, did="show_again", by=by)
+    with transaction(by=by, did="show_again", about=thread_key, patient=by.person) as tx:
+        _set_hidden(tx, thread_key, None)
 
 
-def _set_hidden(thread_key: str, at: datetime | None, *, did: str, by: Actor) -> None:
-    with transaction(by=by, did=did, about=thread_key, patient=by.person) as tx:
-        thread = thread_of_patient(tx.session, thread_key, by.person or 0, lock=True)
-        if (thread.hidden_by_patient_at is None) == (at is None):
-            tx.is_silent = True
-            return
+def _set_hidden(tx: Transaction, thread_key: str, at: datetime | None) -> None:
+    thread = thread_of_patient(tx.session, thread_key, tx.by.person or 0, lock=True)
+    tx.is_silent = (thread.hidden_by_patient_at is None) == (at is None)
+    if not tx.is_silent:
         thread.hidden_by_patient_at = at
         tx.session.flush()
 

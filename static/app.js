@@ -87,79 +87,101 @@
     }
   }
 
-  /* ---- Drafts: saved ten seconds after the last key and on leaving. The browser itself keeps nothing: the next person may sit here. ---- */
-  const SAVE_AFTER = 10_000;
+  /* ---- Drafts: saved ten seconds after the last key, at the latest a minute after the first, and on leaving. The browser
+     itself keeps nothing: the next person may sit here. ---- */
+  const SAVE_AFTER = 10_000, SAVE_AT_LATEST = 60_000, GIVE_UP = 20_000;
+  const LARGE = 62_000;  /* bytes; a request that outlives its page may have 64 kB with all its headings */
   const drafts = "BroadcastChannel" in window ? new BroadcastChannel("drafts") : null;
   const draftForms = () => [...document.querySelectorAll("form[data-draft]")];
   const around = (form) => form.closest("[data-draft-root]") ?? form.parentElement;
+  const saidOf = (form) => around(form).querySelector("[data-draft-said]");
 
-  function wait(form) {
+  function change(form) {
+    if (!form.isChanged) form.changedAt = Date.now();
+    form.isChanged = true;
     clearTimeout(form.waits);
-    form.waits = setTimeout(() => keepDraft(form), SAVE_AFTER);
+    form.waits = setTimeout(() => keepDraft(form), Math.max(0, Math.min(SAVE_AFTER, form.changedAt + SAVE_AT_LATEST - Date.now())));
   }
 
   function sayDraft(form, text) {
-    const said = around(form).querySelector("[data-draft-said]");
-    if (said && said.textContent !== text) said.textContent = text;
-    return said;
+    const said = saidOf(form);
+    if (said && text && said.textContent !== text) said.textContent = text;
   }
 
+  /* Leaving: nobody can be asked any more, so the server keeps both where another window or device was faster. */
   async function keepDraft(form, isLeaving = false) {
     clearTimeout(form.waits);
-    if (!form.isConnected || !form.isChanged || form.isSending || form.isAsked) return;
-    if (form.isSaving && !isLeaving) { wait(form); return; }
+    if (!form.isConnected || !form.isChanged || form.isSending || (form.isAsked && !isLeaving)) return;
+    if (form.saving && !isLeaving) { form.waits = setTimeout(() => keepDraft(form), SAVE_AFTER); return; }
+    const body = new FormData(form);
+    body.set("draft_version", Number(body.get("draft_version")) + (form.saving ?? 0));  /* what is on its way arrives first */
+    if (isLeaving) body.set("leaving", "yes");
+    form.isLarge = new Blob([...body.values()]).size > LARGE;
     form.isChanged = false;
-    form.isSaving = true;
+    form.saving = (form.saving ?? 0) + 1;
     let answer = null;
     try {
-      answer = await fetch(form.dataset.draft, { method: "POST", body: new FormData(form), headers: { Accept: "application/json" }, keepalive: isLeaving });
+      const signal = AbortSignal.timeout(GIVE_UP), keepalive = isLeaving && !form.isLarge;
+      answer = await fetch(form.dataset.draft, { method: "POST", body, headers: { Accept: "application/json" }, keepalive, signal });
     } catch { /* the network is away */ }
-    form.isSaving = false;
+    form.saving -= 1;
     if (!form.isConnected || form.isSending) return;
-    if (answer?.status === 401) {  /* the session is over: the server has kept the text, and its log-in page says so */
+    setEnds(Number(answer?.headers.get("Session-Ends")));  /* writing is being there */
+    if (answer?.status === 401 && answer.headers.get("Location")) {  /* the session is over: the server has kept the text */
       form.isLost = false;
-      leave(answer.headers.get("Location") ?? undefined);
+      leave(answer.headers.get("Location"));
       return;
     }
-    const kept = answer?.status < 500 ? await answer.json().catch(() => ({})) : {};
-    form.isLost = !answer || (!answer.ok && ![409, 410].includes(answer.status));
+    const kept = answer && answer.status < 500 ? await answer.json().catch(() => ({})) : {}, said = saidOf(form)?.dataset ?? {};
+    form.isLost = form.isRefused = false;
     if (answer?.ok) takeVersion(form, kept);
-    else if (answer?.status === 409) askWhich(form, kept);
-    else if (form.isLost) {
-      const said = around(form).querySelector("[data-draft-said]");
-      form.isChanged = true;
-      sayDraft(form, answer?.status === 429 ? said.dataset.full : said.dataset.lost);
-      wait(form);
+    else if (answer?.status === 409) { form.isChanged ||= !isLeaving; askWhich(form, kept); }
+    else if (answer?.status === 410) sayDraft(form, said.sent);
+    else {
+      const isRefused = answer && answer.status < 500 && answer.status !== 429;  /* asking again would change nothing */
+      sayDraft(form, isRefused ? said.refused : answer?.status === 429 ? said.full : said.lost);
+      form.isLost = true;
+      form.isRefused = isRefused;
+      if (isRefused) form.isChanged = true;
+      else setTimeout(change, isLeaving ? 1000 : 0, form);  /* a browser calls it failed when the page goes: not twice then */
     }
   }
 
   function takeVersion(form, { version, said }) {
-    if (!version) return;
-    form.elements.draft_version.value = version;
     sayDraft(form, said);
+    if (!version) return;
+    form.elements.draft_version.value = Math.max(version, Number(form.elements.draft_version.value));
     drafts?.postMessage({ key: form.dataset.key, version });
+  }
+
+  /* Reload, Back and log-in lead to this form again. */
+  function nameInAddress(form) {
     const url = new URL(location);
     if (url.pathname !== form.elements.about.value || url.searchParams.get("draft") === form.dataset.key) return;
-    url.searchParams.set("draft", form.dataset.key);  /* reload, Back and log-in lead to this form again */
+    url.searchParams.set("draft", form.dataset.key);
     history.replaceState(history.state, "", url);
   }
 
-  /* Another window or device knows a newer version: neither overwrites the other before the person has chosen. */
-  function askWhich(form, { version, address }) {
+  /* Another window or device knows a newer version: neither overwrites the other before the person has chosen. The focus
+     stays where it is: somebody may be typing. */
+  function askWhich(form, { version }) {
     const asked = around(form).querySelector("[data-draft-newer]")?.content.firstElementChild.cloneNode(true);
     if (!asked || form.isAsked) return;
     form.isAsked = asked;
-    asked.querySelector("[data-open-newer]").href = address ?? `${form.elements.about.value}?draft=${form.dataset.key}`;
-    asked.querySelector("[data-open-newer]").addEventListener("click", () => { form.isChanged = form.isLost = false; });
+    asked.querySelector(version ? "[data-is-deleted]" : "[data-is-newer]").remove();
+    const open = asked.querySelector("[data-open-newer]");
+    if (version) open.href = `${form.elements.about.value}?draft=${form.dataset.key}`;
+    else open.remove();
     asked.querySelector("[data-keep-mine]").addEventListener("click", () => {
       form.elements.draft_version.value = version;
       form.isAsked = null;
       form.isChanged = true;
       asked.remove();
+      form.querySelector("textarea")?.focus();
       keepDraft(form);
     });
-    form.before(asked);
-    asked.focus();
+    saidOf(form).before(asked);
+    asked.scrollIntoView({ block: "nearest" });
   }
 
   if (drafts) drafts.onmessage = ({ data }) => {
@@ -170,7 +192,11 @@
   const keepAll = () => draftForms().forEach((form) => keepDraft(form, true));
   window.addEventListener("pagehide", keepAll);
   document.addEventListener("visibilitychange", () => { if (document.visibilityState === "hidden") keepAll(); });
-  window.addEventListener("beforeunload", (event) => { if (draftForms().some((form) => form.isLost && !form.isSending)) event.preventDefault(); });
+  window.addEventListener("beforeunload", (event) => {  /* earlier than pagehide: a reload shall find it saved */
+    keepAll();
+    const isAtRisk = (form) => !form.isSending && (form.isLost || (form.saving && (form.isLarge || !navigator.onLine)));
+    if (draftForms().some(isAtRisk)) event.preventDefault();
+  });
 
   /* ---- Notices, focus, the open row ---- */
   function showOffline(isToFocus) {
@@ -201,6 +227,7 @@
   function prepare(part) {
     all("[data-max]", part).forEach(count);
     showConditional(part);
+    all("form[data-unsaved]", part).forEach(change);
     for (const end of all("[data-ends]", part)) setEnds(Number(end.dataset.ends));
   }
 
@@ -223,8 +250,8 @@
   document.addEventListener("input", ({ target }) => {
     if (target.matches("[data-max]")) count(target);
     if (!target.form?.matches("[data-draft]")) return;
-    target.form.isChanged = true;
-    wait(target.form);
+    change(target.form);
+    nameInAddress(target.form);
   });
   document.addEventListener("click", ({ target }) => { if (target.closest("[data-print]")) window.print(); });
   document.addEventListener("change", ({ target }) => {
@@ -239,7 +266,7 @@
   document.addEventListener("submit", (event) => {
     const form = event.target, button = event.submitter?.name ?? "";
     if (form.matches("[data-stay]")) { event.preventDefault(); stay(form); return; }
-    if (event.submitter?.matches("[data-keep-draft]")) {
+    if (event.submitter?.matches("[data-keep-draft]") && !form.isRefused) {
       event.preventDefault();
       event.stopImmediatePropagation();
       form.isChanged = true;
@@ -260,6 +287,7 @@
   document.addEventListener(HTMX.before, ({ detail }) => {
     if (!isAct(detail)) return;
     document.getElementById("alerts").replaceChildren();
+    keepAll();  /* what is asked for may take the place of a form */
     const link = detail.requestConfig.elt, list = link.matches("a.item-title") && listOf(link);
     if (list) detail.requestConfig.unmark = markRow.bind(null, list, markRow(list, link));
   });
@@ -271,6 +299,7 @@
     if (xhr.status >= 200 && xhr.status < 400) return;
     const form = requestConfig.elt.closest("form");
     if (form) delete form.sentAt, form.isSending = false;  /* what failed may be sent again at once */
+    if (form?.matches("[data-draft]") && !(xhr.status >= 400 && xhr.status < 500)) { form.isLost = true; change(form); }
     requestConfig.unmark?.();
   });
 

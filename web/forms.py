@@ -127,7 +127,9 @@ class Form(FlaskForm):
         me, key = visitor().person_id, self.key.data
         self.over = draft_version(me, key)
         kept = draft_values(me, key) or {}
-        if self.over <= self.draft_version or all(_same(kept.get(f.name, []), f.name) for f in self if f.name not in (*NEVER_KEPT, "key")):
+        if self.over <= self.draft_version or all(
+            _same(kept.get(f.name, []), f.name) for f in self if f.name not in (*NEVER_KEPT, "key")
+        ):
             self.draft_version = max(self.draft_version, self.over)
             return True
         if version_in(request.form.get("over")) == self.over:

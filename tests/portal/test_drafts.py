@@ -1,15 +1,20 @@
 """Drafts: kept while writing, told apart by version, opened again in their form, never revived once sent."""
 
+import re
 from datetime import timedelta
+from urllib.parse import quote
 
 import pytest
 import sqlalchemy as sa
+from flask_wtf import FlaskForm
+from wtforms import PasswordField
 
 from practice.db import clock_at, db, now
-from practice.drafts import Draft
+from practice.drafts import Draft, open_waiting_draft
 from practice.sessions import IDLE
 from tests.examples.portal import appointment
 from tests.portal.helpers import none_sent
+from web.gate import SECRET
 
 THAI = "สวัสดี" * 3000
 JSON = {"Accept": "application/json"}
@@ -155,3 +160,78 @@ def test_a_request_is_reviewed_before_it_is_sent_and_stands_under_drafts_meanwhi
     again = cast.sophie.post("/appointments/new", data | {"change": "yes"})
     assert again.status_code == 200 and "Check-up of my knee</textarea>" in again.text and none_sent()
     assert cast.sophie.post("/appointments/new", data | {"reviewed": "yes"}).status_code == 303 and drafts() == []
+
+
+# ---- Where it hurts ------------------------------------------------------------------------------
+
+
+def test_on_leaving_both_versions_are_kept_for_nobody_can_be_asked(cast):
+    save(cast.sophie, body="First")
+    assert save(cast.sophie, body="Typed on the way out", leaving="yes").status_code == 409
+    assert sorted("way out" in draft.values for draft in drafts()) == [False, True]
+    assert all("leaving" not in draft.values for draft in drafts())
+
+
+def test_sending_an_older_version_tells_of_the_newer_one_first(cast):
+    data = appointment(cast)["data"] | {"about": "/appointments/new", "draft_version": "0"}
+    cast.sophie.post("/drafts/k1", data | {"reason": "Newer, on the phone"}, headers=JSON)
+    answer = cast.sophie.post("/appointments/new", data)
+    assert answer.status_code == 422 and "A newer version of this draft" in answer.text and none_sent()
+    assert 'name="over" value="1"' in answer.text and 'name="draft_version" value="0"' in answer.text
+    cast.sophie.post("/drafts/k1", data | {"reason": "Newer still", "draft_version": "1"}, headers=JSON)
+    assert cast.sophie.post("/appointments/new", data | {"over": "1"}).status_code == 422 and none_sent()
+    assert cast.sophie.post("/appointments/new", data | {"over": "2"}).status_code == 303 and drafts() == []
+
+
+def test_an_autosave_that_was_on_its_way_is_no_other_version(cast):
+    data = appointment(cast)["data"] | {"about": "/appointments/new", "draft_version": "0", "comments": "One\nTwo"}
+    cast.sophie.post("/drafts/k1", data | {"comments": "One\r\nTwo "}, headers=JSON)
+    assert cast.sophie.post("/appointments/new", data).status_code == 303 and drafts() == []
+
+
+def test_of_several_that_waited_one_opens_and_none_at_a_later_log_in(cast):
+    after_the_end(cast.sophie, body="One")
+    after_the_end(cast.sophie, key="k2", body="Two")
+    after_the_end(cast.jihae, body="Of somebody else")
+    assert open_waiting_draft(cast.sophie.id, by=cast.sophie.actor) == ("k2", "/messages/new")
+    assert [draft.waits for draft in drafts()] == [False, False, True]
+    assert open_waiting_draft(cast.sophie.id, by=cast.sophie.actor) is None
+
+
+def test_the_five_hundred_and_first_is_shown_to_copy(cast, monkeypatch):
+    monkeypatch.setattr("practice.drafts.DRAFTS_MAX", 0)
+    plain = cast.sophie.post("/drafts/k1", written(body="To be copied"))
+    assert plain.status_code == 429 and "To be copied" in plain.text and "very many drafts" in plain.text
+    answer = after_the_end(cast.sophie, body="To be copied")
+    assert answer.status_code == 401 and "To be copied" in answer.text and "Location" not in answer.headers
+
+
+def test_a_draft_that_could_not_be_saved_just_now_is_saved_by_the_same_form_again(cast, monkeypatch):
+    def busy(*args, **kwargs):
+        raise sa.exc.OperationalError("", {}, Exception("locked"))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("portal.drafts.save", busy)
+        answer = cast.sophie.post("/drafts/k1", written(body="Later"))
+    again = {f["name"]: f.get("value", "") for f in inputs(answer.text)}
+    assert answer.status_code == 503 and again["about"] == "/messages/new"
+    assert cast.sophie.post("/drafts/k1", again).status_code == 303 and len(drafts()) == 1
+
+
+def inputs(text):
+    return [dict(re.findall(r'(\w+)="([^"]*)"', tag)) for tag in re.findall(r'<input type="hidden"[^>]*>', text)]
+
+
+@pytest.mark.parametrize("key", ["ก" * 22, "k" * 23, "a b", "a.b"])
+def test_a_key_is_no_place_for_words(cast, key):
+    assert save(cast.sophie, key=key).status_code == 404 and drafts() == []
+    assert "draft" not in cast.anonymous.get(f"/messages/new?draft={quote(key)}").headers["Location"]
+
+
+def test_every_password_field_is_named_among_those_that_are_never_kept(cast):
+    fields = {n for form in forms(FlaskForm) for n, f in vars(form).items() if getattr(f, "field_class", None) is PasswordField}
+    assert "present" in fields and fields <= set(SECRET)
+
+
+def forms(kind):
+    return [kind, *(form for child in kind.__subclasses__() for form in forms(child))]

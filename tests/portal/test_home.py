@@ -137,7 +137,7 @@ def test_each_number_and_list_of_home_reads_its_own_short_index(cast, name, inde
     """Whoever has 5,000 messages waits for their news alone: the plan names the partial index, whatever else it could take."""
     kept = {"compile_kwargs": {"literal_binds": True}}
     dialect = db.engines[WRITE].dialect
-    under_way = threads._UNDER_WAY.params(patient=cast.sophie.id, limit=6).compile(dialect=dialect, **kept)
+    under_way = threads._UNDER_WAY.limit(6).params(patient=cast.sophie.id).compile(dialect=dialect, **kept)
     text = f"SELECT {sessions._UNREAD} FROM patient WHERE id = {cast.sophie.id}" if name == "unread" else str(under_way)
     with db.engines[WRITE].connect() as connection:
         if dialect.name == "postgresql":
