@@ -16,6 +16,7 @@ from practice.people import AccountStatus, Person, Staff
 from practice.settings import Facility, RequestType
 from tests.admin.helpers import URL, filled, hidden, how_many, in_order, new, row_of, text, there_is
 from tests.conftest import Cast
+from tests.examples.absences import practice_day
 
 LONG = "أ" * 80
 
@@ -501,7 +502,7 @@ def test_sixty_facilities_stay_in_a_box_of_their_own(cast: Cast) -> None:
 
 
 def test_who_is_away_is_marked_with_the_deputy(cast: Cast) -> None:
-    today = now().date()
+    today = practice_day()
     for staff, deputy in ((cast.fay, cast.dan.key), (cast.nina, None)):
         days = {"first_day": today, "last_day": today + timedelta(days=400)}
         coverage.add_absence(staff.key, deputy=deputy, form_key=new_key(), by=COMMAND, **days)

@@ -1,18 +1,25 @@
 """Example data for the authorization walk: absences, as both sides keep them."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from practice import coverage
 from practice.absences import Absence
+from practice.calendar import local_day
 from practice.db import COMMAND, db, new_key, now
+from practice.settings import the_practice
+
+
+def practice_day() -> date:
+    """The day it is at the practice, which for some hours is not the day in UTC."""
+    return local_day(now(), the_practice().time_zone)
 
 
 def plan(staff: Any, deputy: Any = None, *, first: int = 0, last: int = 2) -> str:
     """An absence from and to so many days from today, both included; answers its key."""
-    today = now().date()
+    today = practice_day()
     return coverage.add_absence(
         staff.key,
         first_day=today + timedelta(days=first),
@@ -30,7 +37,7 @@ def version_of(key: str) -> int:
 
 def form(first: int = 30, last: int = 32, **more: Any) -> dict[str, Any]:
     """What the form sends; it plans days that no other example uses."""
-    today = now().date()
+    today = practice_day()
     days = {"first_day": str(today + timedelta(days=first)), "last_day": str(today + timedelta(days=last))}
     return days | {"deputy": "nina", "key": new_key()} | more
 
