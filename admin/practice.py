@@ -18,6 +18,7 @@ from practice import setup
 from practice.calendar import countries, regions_of, time_zones
 from practice.db import db
 from practice.errors import Invalid, Stale
+from practice.people import term_key
 from practice.settings import practice_shown, the_practice
 from practice.setup import FIRST_YEAR, LAST_YEAR, Settings
 from web.answers import Answer, notice, page, to
@@ -70,8 +71,11 @@ def number(label: Any) -> NumberField:
 
 
 def one_a_line(text: str) -> str:
-    """The lines that say something, each once."""
-    return "\n".join(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
+    """The lines that say something, each once, whatever its case and accents."""
+    lines: dict[str, str] = {}
+    for line in filter(None, map(str.strip, text.splitlines())):
+        lines.setdefault(term_key(line), line)
+    return "\n".join(lines.values())
 
 
 class PracticeForm(Form):

@@ -11,7 +11,7 @@ from portal.writing import ReplyForm
 from practice.calendar import at_local
 from practice.conversations import hide, show_again
 from practice.conversations import reply as write_on
-from practice.db import now, small_write
+from practice.db import small_write
 from practice.errors import Invalid
 from practice.sessions import keep_filter, kept_filter
 from practice.settings import RequestType
@@ -100,15 +100,16 @@ def _sought(values: dict[str, str]) -> Sought:
         type=RequestType(kind) if kind in set(RequestType) else None,
         is_unread=bool(values.get("unread")),
         since=at_local(first, time(), zone) if first else None,
-        until=at_local(last + timedelta(days=1), time(), zone) if last and last < date.max else None,
+        until=at_local(last + timedelta(days=1), time(), zone) if last else None,
     )
 
 
 def _day(text: str) -> date | None:
     try:
-        return date.fromisoformat(text.strip())
+        day = date.fromisoformat(text.strip())
     except ValueError:
         return None
+    return day if 1900 <= day.year <= 9000 else None
 
 
 # ---- A conversation ------------------------------------------------------------------------------
@@ -151,7 +152,7 @@ def _conversation(thread: Opened, form: Form, status: int = 200, *, is_newest: b
         "recipients": ", ".join(titles_of(thread.events)) if head.unrouted_since is None else "",
         "is_newest": is_newest,
         "reference": reference_of(head.id),
-        "answer_by": head.due_at if head.due_at and head.due_at > now() else answer_by(head.type),
+        "answer_by": head.due_at or answer_by(head.type),
         "form": form,
         "unread": me.unread,
     }

@@ -168,8 +168,9 @@ def _set_hidden(tx: Transaction, thread_key: str, at: datetime | None) -> None:
     thread = thread_of_patient(tx.session, thread_key, tx.by.person or 0, lock=True)
     tx.is_silent = (thread.hidden_by_patient_at is None) == (at is None)
     if not tx.is_silent:
-        thread.hidden_by_patient_at = at
-        tx.session.flush()
+        # Says nothing to the staff: an open page of theirs stays true, so the version stays.
+        hidden = sa.update(Thread).where(Thread.id == thread.id).values(hidden_by_patient_at=at, version=Thread.version)
+        tx.session.execute(hidden.execution_options(synchronize_session=False))
 
 
 # ---- The staff side ------------------------------------------------------------------------------

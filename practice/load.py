@@ -26,6 +26,7 @@ from practice.conversations import _digest as digest_of
 from practice.conversations import promised_by
 from practice.coverage import save_communicator, set_staff_status
 from practice.db import COMMAND, SYSTEM, WRITE, Actor, Audit, Model, clock_at, db, new_key, now, transaction
+from practice.emergency import WORDS, emergency_words_in
 from practice.outbox import Notice, NoticeState, Occasion
 from practice.people import (
     AccountStatus,
@@ -113,7 +114,7 @@ RECORD = (
 )
 RECORDED = 10  # one patient of so many has values in the record, and so may ask for an amendment
 SENTENCES = [
-    *(words for _, words, *_ in demo.OTHERS),
+    *(words for _, words, *_ in demo.OTHERS if not emergency_words_in([words], WORDS)),  # no thread it writes is marked
     *demo.THANKS,
     "I have read the leaflet you gave me, but one thing is not clear to me.",
     "The pharmacy says that they are still waiting for your answer.",

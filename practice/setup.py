@@ -13,6 +13,7 @@ from practice.calendar import Opening, countries, public_holidays, regions_of, t
 from practice.conversations import clean, is_visible
 from practice.db import Actor, Transaction, counted, db, new_key, transaction
 from practice.drafts import delete_draft
+from practice.emergency import WORD_MAX, WORDS_MAX
 from practice.errors import Invalid, NotVisible, Stale
 from practice.people import must_be_admin
 from practice.settings import (
@@ -35,7 +36,7 @@ TEXTS = {
     "hours": 200,
     "emergency_number": 20,
     "emergency_text": 1000,
-    "emergency_words": 4000,
+    "emergency_words": WORDS_MAX,
 }
 NUMBERS = {"promise_appointment": 30, "promise_result": 30, "promise_others": 30, "amendment_days": 60, "claim_hours": 40}
 OUTSIDE = {
@@ -85,6 +86,8 @@ def settings_of(practice: Any) -> Settings:
 def problems_of(values: Settings) -> list[Invalid]:
     """All that cannot be saved, at most one for each field. `to_0` is the end of Monday's hours."""
     found = [problem for name, most in TEXTS.items() if (problem := _problem_of_text(name, getattr(values, name), most))]
+    if len(values.emergency_words) <= WORDS_MAX and any(len(line) > WORD_MAX for line in values.emergency_words.splitlines()):
+        found.append(Invalid("emergency_words", "Write one word or phrase a line, of 80 characters at most."))
     for name, most in NUMBERS.items():
         number = getattr(values, name)
         if not isinstance(number, int) or not 1 <= number <= most:

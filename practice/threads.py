@@ -810,8 +810,8 @@ def _saying(words: str, which: str, shape: tuple[bool, ...], values: dict[str, A
     Compared here and not by the database: case and accents are then the same on both. A reference number finds its thread.
     """
     threads = _read(_looked_through(which, *shape), values).all()
-    if reference := thread_with_reference(words):
-        return [(row.at, row.id) for row in threads if row.id == reference]
+    if own := [(row.at, row.id) for row in threads if row.id == thread_with_reference(words)]:
+        return own
     wanted = _folded(words).split()
     texts: dict[int, list[str]] = {row.id: [_folded(row.title)] for row in threads}
     for row in (*_read(_TEXTS, {"patient": values["patient"]}), *_read(_DELIVERED_TO, {"patient": values["patient"]})):

@@ -11,6 +11,7 @@ from practice.db import db, new_key
 from practice.people import patients_named
 from practice.threads import Message
 from tests.conftest import Cast
+from tests.examples.absences import practice_day
 from tests.test_walk import domain
 
 TEXTS = Path(__file__).parent.parent.parent / "shared" / "data" / "text"
@@ -109,7 +110,7 @@ def test_a_date_that_cannot_be_is_refused_with_the_form(cast, field, bad):
     wish = {"facility": cast.linden, "first_day": day, "last_day": day, "reason": "A reason of mine"}
     address, valid = forms_of.get(field, ("/appointments/new", wish))
     before = domain()
-    value = (date.today() - timedelta(days=1)).isoformat() if bad == "yesterday" else bad
+    value = (practice_day() - timedelta(days=1)).isoformat() if bad == "yesterday" else bad
     if (field, bad) in (("exam_date", "yesterday"), ("exam_date", "0001-01-01")):
         return  # an exam may be long ago
     answer = cast.sophie.post(address, valid | {"key": new_key(), field: value})

@@ -69,21 +69,35 @@ def test_migrated_and_fresh_are_the_same(two):
 
 
 @pytest.mark.parametrize("which", ["in_box", "all", "sent"])
-@pytest.mark.parametrize("unread", [False, True])
-def test_no_list_reads_the_whole_table(cast, which, unread):
+@pytest.mark.parametrize("mark", ["", "unread", "urgent", "late"])
+def test_no_list_reads_the_whole_table(cast, which, mark):
     """A full scan of threads in a plan fails; the tables are small, so PostgreSQL is told not to scan where it can avoid it."""
     cast.send(cast.sophie)
     dialect = db.session.get_bind().dialect.name
     for beyond in ("", "<", ">"):
-        statement = threads._list(2, which, unread, beyond, 0, dialect)
-        values = {"own_patient": 0, "a0": 1, "a1": 2, "at": threads.now(), "id": 5}
+        statement = threads._list(2, which, mark == "unread", beyond, 0, dialect, mark == "urgent", mark == "late")
+        values = {"own_patient": 0, "a0": 1, "a1": 2, "at": threads.now(), "id": 5, "now": threads.now()}
         values = {name: value for name, value in values.items() if f":{name}" in str(statement)}
-        compiled = str(statement)
-        with db.engines[WRITE].connect() as connection:
-            if dialect == "postgresql":
-                connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
-                connection.execute(sa.text("SET LOCAL enable_bitmapscan = off"))
-            explain = "EXPLAIN QUERY PLAN " if dialect == "sqlite" else "EXPLAIN "
-            plan = "\n".join(str(row) for row in connection.execute(sa.text(explain + compiled), values))
-        assert "ix_thread_" in plan, plan
-        assert "Seq Scan on thread" not in plan and "SCAN thread" not in plan, plan
+        uses_an_index(plan_of(str(statement), values))
+
+
+def test_the_numbers_of_the_strip_read_their_own_rows_only(cast):
+    cast.send(cast.sophie)
+    statement = threads._marked(db.session.get_bind().dialect.name).text.replace(":audiences", "(1, 2)")
+    plan = plan_of(statement, {"own_patient": 0, "now": threads.now()})
+    uses_an_index(plan)
+    assert "ix_thread_emergency" in plan, plan
+
+
+def plan_of(statement, values):
+    with db.engines[WRITE].connect() as connection:
+        if (dialect := connection.dialect.name) == "postgresql":
+            connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
+            connection.execute(sa.text("SET LOCAL enable_bitmapscan = off"))
+        explain = "EXPLAIN QUERY PLAN " if dialect == "sqlite" else "EXPLAIN "
+        return "\n".join(str(row) for row in connection.execute(sa.text(explain + statement), values))
+
+
+def uses_an_index(plan):
+    assert "ix_thread_" in plan, plan
+    assert "Seq Scan on thread" not in plan and "SCAN thread" not in plan, plan

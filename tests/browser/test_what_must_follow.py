@@ -317,3 +317,18 @@ def test_amendment_switched_off_is_hidden_refused_in_open_pages_and_old_threads_
     assert sophie.go("/my-info").status == 404
     assert sophie.go(f"/messages/{old}").status == 200
     expect(sophie.page.get_by_role("link", name="My Info")).to_have_count(0)
+
+
+def test_a_thread_the_patient_deleted_comes_back_with_an_answer(own_desks: Desks) -> None:
+    sophie, nurse = own_desks("sophie"), own_desks("nurse")
+    key = sent(sophie, write_message, "Deleted, then answered")
+    press(sophie.page, "Delete")
+    expect(sophie.page.get_by_text(re.compile("was deleted from your lists"))).to_be_visible()
+    sophie.go("/messages/sent")
+    expect(sophie.page.locator(f'#mail a[href*="{key}"]')).to_have_count(0)
+    nurse.go(f"/staff/messages/{key}/reply")
+    nurse.page.get_by_label("Your reply").fill("Back again")
+    press(nurse.page, "Send")
+    expect(nurse.page.get_by_text("Back again").first).to_be_visible()
+    sophie.go("/messages")
+    expect(sophie.page.locator(f'#mail a[href*="{key}"]')).to_have_count(1)

@@ -3,7 +3,8 @@
 import pytest
 
 from practice.conversations import hide, reply
-from practice.db import db
+from practice.db import COMMAND, db, transaction
+from practice.people import Person
 from practice.threads import Thread, reference_of
 from tests.portal.helpers import change_practice
 
@@ -72,3 +73,21 @@ def test_twice_deleted_leaves_one_row(cast):
     db.session.close()
     rows = db.session.execute(db.text("SELECT did FROM audit WHERE did = 'hide'")).all()
     assert len(rows) == 1
+
+
+def test_names_stand_in_the_file_as_they_are(cast):
+    change_practice(shows_staff_names=True)
+    with transaction(by=COMMAND, did="set_up_tests") as tx:
+        tx.session.get_one(Person, cast.nina.id).last_name = "O'BRIEN & SON"
+    key = cast.send(cast.sophie, "Others", to="Clinicians")
+    cast.answer(cast.nina, key)
+    file = cast.sophie.get(f"/messages/{key}/download").text
+    assert "O'BRIEN & SON" in file and "&#39;" not in file and "&amp;" not in file
+
+
+def test_an_open_page_of_the_staff_stays_true(cast):
+    key = cast.send(cast.sophie, "Others", to="Clinicians")
+    before = db.session.query(Thread.version).filter_by(key=key).scalar()
+    hide(key, by=cast.sophie.actor)
+    db.session.close()
+    assert db.session.query(Thread.version).filter_by(key=key).scalar() == before

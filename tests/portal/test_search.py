@@ -54,6 +54,9 @@ def test_a_reference_number_finds_its_conversation(cast):
     page = found(cast, words=number)
     assert ">Refill<" in page and "Something else" not in page
     assert "Refill" not in found(cast, player=cast.jihae, words=number)
+    write(cast, "My card", "Its number is 123456789")
+    assert ">My card<" in found(cast, words="123456789"), "nine digits are looked for as text too"
+    assert "My card" in found(cast, first_day="0001-01-01", last_day="9999-12-31")
 
 
 def test_every_number_is_given_once():

@@ -4,8 +4,9 @@ import time
 
 import pytest
 
-from practice.db import db
-from practice.emergency import WORDS, emergency_words_in
+from practice import conversations
+from practice.db import db, new_key
+from practice.emergency import WORDS, WORDS_MAX, emergency_words_in
 from practice.threads import Thread
 from tests.portal.helpers import change_practice
 
@@ -16,6 +17,16 @@ from tests.portal.helpers import change_practice
         ("I have CHEST PAIN since noon", ["chest pain"]),
         ("chest\n  pain", ["chest pain"]),
         ("I can’t breathe!", ["can't breathe"]),
+        ("I canʼt breathe", ["can't breathe"]),
+        ("I can´t breathe", ["can't breathe"]),
+        ("i cant breathe", ["can't breathe"]),
+        ("I CAN＇T ＢＲＥＡＴＨＥ", ["can't breathe"]),
+        ("my stroke's after-effects", ["stroke"]),
+        ("chest-pain, heart‑attack", ["chest pain", "heart attack"]),
+        ("chest, pain", []),
+        ("str\u200boke, sei\u00adzure", ["stroke", "seizure"]),
+        ("_stroke_", ["stroke"]),
+        ("他stroke了", ["stroke"]),
         ("Tengo un dolor de pecho", ["dolor de pecho"]),
         ("HEMORRÁGIA", ["hemorragia"]),
         ("(stroke)", ["stroke"]),
@@ -43,14 +54,19 @@ def test_scripts_without_blanks_are_looked_through():
 def test_the_list_is_words_and_no_pattern():
     assert emergency_words_in(["a.b"], "a.b\n\n  \n(") == ["a.b"]
     assert emergency_words_in(["axb"], "a.b") == [] and emergency_words_in(["anything"], "") == []
+    signs = r"a.* [a-z]+ (?i) \b x|y ^ $ ' - {2} 🆘".replace(" ", "\n")
+    assert emergency_words_in(["anything at all"], signs) == []
+    assert emergency_words_in([r"say a.* or (?i), \b 🆘now"], signs) == ["a.*", "(?i)", r"\b", "🆘"]
+    assert emergency_words_in(["a STROKE"], "stroke\nStroke\nSTRÓKE") == ["stroke"], "said once"
 
 
 def test_a_long_list_and_a_long_text_take_no_time():
-    listed, said = "\n".join(f"word number {n}" for n in range(250)), "nothing of it at all " * 1000
+    listed = "\n".join(f"w{n:03}" for n in range(800))[:WORDS_MAX]
+    said = ("nothing of it at all, and it can't be seen " * 500)[:20_000]
     emergency_words_in([said], listed)
     begun = time.perf_counter()
-    emergency_words_in([said], listed)
-    assert time.perf_counter() - begun < 0.5
+    assert emergency_words_in([said], listed) == []
+    assert time.perf_counter() - begun < 0.1
 
 
 def marked(key):
@@ -64,6 +80,33 @@ def test_the_mark_lasts_until_there_is_an_answer(cast):
     cast.answer(cast.nina, key)
     assert not marked(key)
     assert not marked(cast.send(cast.sophie, "Others", to="Clinicians", body="A refill, please"))
+
+
+def write_on(cast, key, words):
+    sent = cast.sophie.post(f"/messages/{key}/replies", {"body": words, "key": new_key(), "warned": "yes"})
+    assert sent.status_code == 303
+
+
+def version(key):
+    db.session.close()
+    return db.session.query(Thread).filter_by(key=key).one().version
+
+
+def test_the_mark_outlasts_what_is_no_answer(cast):
+    key = cast.send(cast.sophie, "Others", to="Clinicians", body="I have chest pain")
+    conversations.receive(key, version=version(key), by=cast.nina.actor)
+    assert marked(key), "taken note of is not answered"
+    write_on(cast, key, "It is better now")
+    assert marked(key), "the patient's next words take nothing back"
+
+
+def test_a_reply_marks_too_and_close_ends_it(cast):
+    key = cast.send(cast.sophie, "Others", to="Clinicians")
+    cast.answer(cast.nina, key)
+    write_on(cast, key, "Now a stroke")
+    assert marked(key)
+    conversations.close(key, version=version(key), by=cast.nina.actor)
+    assert not marked(key)
 
 
 def test_the_list_is_the_practices(cast):
@@ -124,5 +167,10 @@ def test_overdue_is_what_is_past_its_promise(cast):
         connection.execute(db.text("UPDATE thread SET due_at = '2020-01-01 00:00:00'"))
     page = cast.nina.get("/staff/?only=late").text
     assert "Overdue (1)" in page and key in page
-    assert "Later than promised" in cast.sophie.get(f"/messages/{key}").text
+    for address in ("/", f"/messages/{key}"):
+        shown = cast.sophie.get(address).text
+        late = shown[shown.index("Later than promised. Please call us if it cannot wait.") :]
+        assert 'href="tel:5550100199"' in late.split("</p>")[0]
+        assert "2020" not in shown and "answer by" not in shown and "We answer by" not in shown
+    assert "Our answer is later than promised." in shown
     assert "Overdue (0)" in cast.ivan.get("/staff/").text
