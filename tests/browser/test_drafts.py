@@ -86,8 +86,9 @@ def test_a_second_window_is_told_and_overwrites_nothing_silently(hugo):
     expect(page.get_by_text("A newer version of this draft was saved")).to_be_visible()
     page.get_by_label("Title").fill(f"{said}, mine")
     page.clock.run_for(10_500)
-    page.get_by_role("button", name="Keep mine").click()
-    saved(page)
+    with page.expect_response("**/drafts/*") as kept:
+        page.get_by_role("button", name="Keep mine").click()
+    assert kept.value.ok
     other.reload()
     expect(other.get_by_label("Title")).to_have_value(f"{said}, mine")
     other.close()

@@ -53,8 +53,9 @@ def look_around(desk: Desk) -> list[str]:
     hers.append(desk.page.url)
     desk.go("/messages/new")
     desk.page.get_by_label("Comments").fill("Secret of the first")
-    desk.page.get_by_role("button", name="Keep as draft").click()
-    desk.page.wait_for_url("**draft**")
+    with desk.page.expect_response("**/drafts/*"):
+        desk.page.get_by_role("button", name="Keep as draft").click()
+    desk.page.wait_for_load_state()
     desk.go("/messages/drafts")
     hers.append(desk.address + desk.page.locator(".list a.item-title").first.get_attribute("href"))
     return hers
