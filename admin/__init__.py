@@ -3,11 +3,11 @@
 from typing import Any
 
 from flask import Blueprint, g
-from flask_babel import lazy_gettext as _l
 
 from practice.board import gap_types
 from practice.db import db
 from practice.trays import unrouted_count
+from web.formats import lazy_gettext as _l
 from web.formats import present_practice
 from web.gate import ADMIN, guard
 

@@ -5,7 +5,6 @@ from typing import Any
 
 from flask import current_app, make_response, render_template, request, url_for
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
 from wtforms import BooleanField, DateField, HiddenField, RadioField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Optional
@@ -21,6 +20,7 @@ from practice.people import AccountStatus
 from web.answers import Answer, is_htmx, notice, page, to
 from web.asked import version_in
 from web.formats import STATUS_WORDS
+from web.formats import lazy_gettext as _l
 from web.forms import AtMost, Form, is_key, must_be_key, opened, tidy
 from web.gate import visitor
 
@@ -126,7 +126,7 @@ def listed(endpoint: str, *, filtered: str | None = None, **where: Any) -> dict[
         "newer": url_for(endpoint, after=rows[0].key, **carried, **where) if rows and found.has_newer else "",
         "older": url_for(endpoint, before=rows[-1].key, **carried, **where) if rows and found.has_older else "",
         "search": opened_search(values),
-        "status_words": STATUS_WORDS,
+        "status_words": {status: str(word) for status, word in STATUS_WORDS.items()},
     }
 
 

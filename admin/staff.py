@@ -6,9 +6,8 @@ from typing import Any
 
 from flask import g, make_response, request, url_for
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
-from wtforms import BooleanField, EmailField, HiddenField, SelectField, StringField
-from wtforms.fields.choices import SelectChoice
+from markupsafe import Markup
+from wtforms import BooleanField, EmailField, HiddenField, StringField
 
 from admin import blueprint
 from practice import accounts, sessions
@@ -20,7 +19,9 @@ from practice.people import AccountStatus
 from practice.settings import TermKind
 from practice.threads import PAGE
 from web.answers import Answer, is_htmx, notice, page, to
+from web.choices import LongSelectField, options
 from web.formats import STATUS_WORDS, yes_or_no
+from web.formats import lazy_gettext as _l
 from web.forms import AtMost, Filled, Form, is_key, must_be_key, opened, page_number, tidy
 from web.gate import visitor
 
@@ -44,8 +45,8 @@ def text_field(label: Any, name: str, *more: Any, kind: Any = StringField) -> St
     )
 
 
-def term_field(kind: TermKind) -> SelectField:
-    return SelectField(TERM_WORDS[kind], choices=[], validate_choice=False, filters=[tidy], default="")
+def term_field(kind: TermKind) -> LongSelectField:
+    return LongSelectField(TERM_WORDS[kind], validate_choice=False, filters=[tidy], default="")
 
 
 class StaffForm(Form):
@@ -72,7 +73,7 @@ class StaffForm(Form):
             words = list(terms[name].values())
             has = getattr(account.values, name) if account else ""
             words += [has] if has and has not in words else []
-            self[name].choices = [SelectChoice("", "–"), *(SelectChoice(word, word) for word in words)]
+            self[name].offer((("", "–"), *((word, word) for word in words)))
 
 
 class StepForm(Form):
@@ -246,6 +247,13 @@ def changes(mine: StaffValues, saved: StaffValues) -> list[tuple[str, str, str]]
 # ---- Shared --------------------------------------------------------------------------------------
 
 
+def searched(place: dict[str, str]) -> list[tuple[str, Any, Markup]]:
+    """The dropdowns of the search: name, label and options."""
+    offered = {name: tuple((word, word) for word in words.values()) for name, words in all_terms().items() if words}
+    every = ("", _("All"))
+    return [(name, TERM_WORDS[TermKind(name)], options((every, *words), place.get(name))) for name, words in offered.items()]
+
+
 def one(key: str) -> StaffAccount:
     must_be_key(key)
     return accounts.staff_account(db.session(), key)
@@ -272,7 +280,6 @@ def shown(
     place = list_place() if place is None else place
     words = sessions.kept_filter(visitor(), place["filter"]).get("q", "") if "filter" in place else ""
     found = accounts.staff_list(db.session(), sought_at(place, words), number=int(place.get("page", "1")))
-    terms = all_terms()
     form = form or (opened_account(account) if account else None)
     if form:
         form.offer(accounts.terms_of(db.session()), account)
@@ -283,9 +290,8 @@ def shown(
         "words": words,
         "place": place,
         "kept": kept,
-        "terms": terms,
-        "term_words": TERM_WORDS,
-        "status_words": STATUS_WORDS,
+        "searched": searched(place),
+        "status_words": {status: str(word) for status, word in STATUS_WORDS.items()},
         "form": form,
         "account": account,
         "step": StepForm(formdata=None),

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -142,11 +143,14 @@ def staff_faults(values: StaffValues, terms: Terms, *, before: StaffValues | Non
 def terms_of(session: Session, *, in_use: bool = True) -> dict[str, dict[str, str]]:
     """The words of the short lists by kind and folded form, in order; `in_use` False: those switched off too. One statement."""
     found: dict[str, dict[str, str]] = {kind: {} for kind in TERM_FIELDS}
-    words = sa.select(StaffTerm.kind, StaffTerm.name)
-    rows = session.execute(words.where(StaffTerm.is_in_use) if in_use else words).all()
+    rows = session.connection().execute(_TERMS_IN_USE if in_use else _TERMS).all()
     for kind, name in sorted(rows, key=lambda row: term_key(row.name)):
         found[kind][term_key(name)] = name
     return found
+
+
+_TERMS = sa.select(StaffTerm.kind, StaffTerm.name)
+_TERMS_IN_USE = _TERMS.where(StaffTerm.is_in_use)
 
 
 # ---- The list ------------------------------------------------------------------------------------
@@ -185,37 +189,50 @@ ORDERS: dict[str, tuple[Any, ...]] = {
 }
 
 
-def _is_logged_on() -> sa.ColumnElement[bool]:
-    return sa.and_(Person.status == AccountStatus.ACTIVE, is_logged_on(Person.id))
-
-
 def staff_list(session: Session, sought: StaffSought, *, number: int) -> StaffPage:
     """A page of the staff searched for; one beyond the last is the last. Three statements."""
-    where: list[sa.ColumnElement[bool]] = [Person.kind == Kind.STAFF]
-    where += [
-        sa.or_(Person.name_key.contains(word, autoescape=True), Staff.login_key.contains(word, autoescape=True))
-        for word in words_of(sought.words)
-    ]
-    where += [getattr(Staff, field) == getattr(sought, field) for field in TERM_FIELDS if getattr(sought, field)]
-    where += [Person.status == sought.status] if sought.status else []
-    where += [Staff.is_admin.is_(True)] if sought.is_admin else []
-    where += [_is_logged_on()] if sought.is_logged_on else []
-    joined = sa.select(Person.id).join(Staff, Staff.id == Person.id).where(*where)
-    total = session.scalar(sa.select(sa.func.count()).select_from(joined.subquery())) or 0
+    words = {f"word{n}": escaped(word) for n, word in enumerate(words_of(sought.words))}
+    equal = {name: getattr(sought, name) for name in (*TERM_FIELDS, "status") if getattr(sought, name)}
+    count, page = _list_of(tuple(words), tuple(equal), sought.is_admin, sought.is_logged_on, sought.sort)
+    values = words | equal | {"at": now()}
+    connection = session.connection()
+    total = connection.scalar(count, values) or 0
     number = page_within(number, total, PAGE)
-    order = ORDERS[sought.sort]
-    page = joined.order_by(*order).limit(PAGE).offset((number - 1) * PAGE).subquery()
+    rows = connection.execute(page, values | {"limit": PAGE, "offset": (number - 1) * PAGE}).all()
+    in_charge = connection.execute(_IN_CHARGE_OF, {"staff": [row.id for row in rows]})
+    return StaffPage(list(rows), {staff: communicators for staff, communicators in in_charge}, total, number)
+
+
+def escaped(word: str) -> str:
+    """A word as `contains(..., escape="/")` takes it."""
+    return word.replace("/", "//").replace("%", "/%").replace("_", "/_")
+
+
+@lru_cache(maxsize=256)
+def _list_of(words: tuple[str, ...], equal: tuple[str, ...], is_admin: bool, is_on: bool, sort: str) -> tuple[Any, Any]:
+    """The statements of a search: how many, and a page. `words` and `equal` name the parameters."""
+    has_session = is_logged_on(Person.id, at=sa.bindparam("at", type_=Person.created_at.type))
+    is_logged_on_now = sa.and_(Person.status == AccountStatus.ACTIVE, has_session)
+    where: list[sa.ColumnElement[bool]] = [Person.kind == Kind.STAFF]
+    for word in (sa.bindparam(name, type_=sa.Text) for name in words):
+        where.append(sa.or_(Person.name_key.contains(word, escape="/"), Staff.login_key.contains(word, escape="/")))
+    where += [getattr(Person if name == "status" else Staff, name) == sa.bindparam(name) for name in equal]
+    where += [Staff.is_admin.is_(True)] if is_admin else []
+    where += [is_logged_on_now] if is_on else []
+    joined = sa.select(Person.id).join(Staff, Staff.id == Person.id).where(*where)
+    limit, offset = sa.bindparam("limit", type_=sa.Integer), sa.bindparam("offset", type_=sa.Integer)
+    page = joined.order_by(*ORDERS[sort]).limit(limit).offset(offset).subquery()
     columns = Person.id, Person.key, Person.last_name, Person.first_name, Person.status, Staff.login, Staff.level, Staff.group
-    more = Staff.specialty, Staff.is_admin, Staff.last_logon_at, _is_logged_on().label("is_logged_on")
-    rows = session.execute(
-        sa.select(*columns, *more).join(Staff, Staff.id == Person.id).join(page, page.c.id == Person.id).order_by(*order)
-    ).all()
-    counted = (
-        sa.select(Membership.staff_id, sa.func.count())
-        .where(Membership.staff_id.in_([row.id for row in rows]), Membership.until.is_(None))
-        .group_by(Membership.staff_id)
-    )
-    return StaffPage(list(rows), {staff: count for staff, count in session.execute(counted)}, total, number)
+    more = Staff.specialty, Staff.is_admin, Staff.last_logon_at, is_logged_on_now.label("is_logged_on")
+    rows = sa.select(*columns, *more).join(Staff, Staff.id == Person.id).join(page, page.c.id == Person.id)
+    return sa.select(sa.func.count()).select_from(joined.subquery()), rows.order_by(*ORDERS[sort])
+
+
+_IN_CHARGE_OF = (
+    sa.select(Membership.staff_id, sa.func.count())
+    .where(Membership.staff_id.in_(sa.bindparam("staff", expanding=True)), Membership.until.is_(None))
+    .group_by(Membership.staff_id)
+)
 
 
 # ---- One account ---------------------------------------------------------------------------------
@@ -248,16 +265,20 @@ class StaffAccount:
 def staff_account(session: Session, key: str) -> StaffAccount:
     """Three statements. Raises NotVisible."""
     person, staff = _load(session, key)
-    titles = (
-        sa.select(Communicator.title)
-        .join(Membership, Membership.communicator_id == Communicator.id)
-        .where(Membership.staff_id == person.id, Membership.until.is_(None))
-        .order_by(Communicator.title)
-    )
-    link = sa.select(sa.func.max(OneTimeLink.ends_at)).where(
-        OneTimeLink.person_id == person.id, OneTimeLink.used_at.is_(None), OneTimeLink.ends_at > now()
-    )
-    return replace(_account(person, staff), communicators=tuple(session.scalars(titles)), link_ends_at=session.scalar(link))
+    titles = session.connection().scalars(_TITLES_OF, {"staff": person.id})
+    link_ends_at = session.connection().scalar(_LINK_ENDS_AT, {"person": person.id, "now": now()})
+    return replace(_account(person, staff), communicators=tuple(titles), link_ends_at=link_ends_at)
+
+
+_TITLES_OF = (
+    sa.select(Communicator.title)
+    .join(Membership, Membership.communicator_id == Communicator.id)
+    .where(Membership.staff_id == sa.bindparam("staff"), Membership.until.is_(None))
+    .order_by(Communicator.title)
+)
+_LINK_ENDS_AT = sa.select(sa.func.max(OneTimeLink.ends_at)).where(
+    OneTimeLink.person_id == sa.bindparam("person"), OneTimeLink.used_at.is_(None), OneTimeLink.ends_at > sa.bindparam("now")
+)
 
 
 def _load(session: Session, key: str, *, lock: bool = False) -> tuple[Person, Staff]:

@@ -24,6 +24,7 @@ from practice.settings import Facility, ReferringPhysician, StaffTerm, TermKind
 from practice.threads import PAGE, Thread
 
 ADDRESS_MAX = 200
+AS_JSON = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class ListName(StrEnum):
@@ -76,7 +77,7 @@ class Entry:
 
     @property
     def seen(self) -> str:
-        text = json.dumps([self.name, self.address, self.is_in_use], ensure_ascii=False)
+        text = AS_JSON([self.name, self.address, self.is_in_use])
         return hashlib.sha256(text.encode()).hexdigest()[:22]
 
     @property
@@ -108,9 +109,9 @@ class Entries:
 def entries(session: Session, which: ListName, *, number: int) -> Entries:
     """By name. A page beyond the last is the last. Two statements."""
     count, page = _entries(which)
-    total, in_use = session.execute(count).one()
+    total, in_use = session.connection().execute(count).one()
     number = page_within(number, total, PAGE)
-    rows = session.scalars(page, {"limit": PAGE, "offset": (number - 1) * PAGE})
+    rows = session.connection().execute(page, {"limit": PAGE, "offset": (number - 1) * PAGE})
     return Entries(number, [_entry(row) for row in rows], total, in_use)
 
 
@@ -119,7 +120,7 @@ def _entries(which: ListName) -> tuple[Any, Any]:
     """The statements of a list: how many there are and are in use, and a page."""
     model, where = _table(which)
     is_used = sa.func.coalesce(sa.func.sum(sa.case((model.is_in_use, 1), else_=0)), 0)
-    page = sa.select(model).where(*where).order_by(sa.func.lower(model.name), model.id)
+    page = sa.select(model.__table__).where(*where).order_by(sa.func.lower(model.name), model.id)
     limited = page.limit(sa.bindparam("limit", type_=sa.Integer)).offset(sa.bindparam("offset", type_=sa.Integer))
     return sa.select(sa.func.count(), is_used).select_from(model).where(*where), limited
 

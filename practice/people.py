@@ -4,6 +4,7 @@ import hashlib
 import unicodedata
 from datetime import date, datetime
 from enum import StrEnum
+from functools import lru_cache
 
 import argon2
 import sqlalchemy as sa
@@ -139,6 +140,7 @@ def title_key(text: str) -> str:
     return fold("".join(c for c in text if unicodedata.category(c) != "Cf"))
 
 
+@lru_cache(maxsize=1024)
 def term_key(word: str) -> str:
     """The same for a word of a list, which may be of signs alone that folding leaves nothing of: then the word itself."""
     return title_key(word) or word

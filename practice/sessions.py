@@ -33,9 +33,10 @@ class LoginSession(Model):
     device: Mapped[str] = mapped_column(sa.String(80), server_default="")  # with what, as its person reads it
 
 
-def is_logged_on(person: Any) -> sa.ColumnElement[bool]:
-    """Whether this person (a column of ids) has a session that lasts now. It ends when the account is disabled or locked."""
-    at = now()
+def is_logged_on(person: Any, *, at: Any = None) -> sa.ColumnElement[bool]:
+    """Whether this person (a column of ids) has a session that lasts now. It ends when the account is disabled or locked.
+    `at`: the present as a parameter, where the statement is built once."""
+    at = now() if at is None else at
     lasts = LoginSession.ended_at.is_(None), LoginSession.idle_ends_at > at, LoginSession.ends_at > at
     return sa.exists().where(LoginSession.person_id == person, *lasts)
 

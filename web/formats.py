@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 
 from babel.dates import DateTimePattern, get_date_format, parse_pattern
 from babel.numbers import format_decimal
-from flask import Flask, current_app, g, has_request_context, request, url_for
+from flask import Flask, g, has_request_context, request, url_for
 from flask_babel import get_locale, get_translations
-from flask_babel import lazy_gettext as _l
+from flask_babel.speaklater import LazyString
 from flask_wtf.csrf import generate_csrf
 from jinja2 import pass_eval_context
 from jinja2.nodes import EvalContext
@@ -25,27 +25,8 @@ from practice.people import AccountStatus
 from practice.settings import Practice, RequestType, new_practice, the_practice
 
 ICON_OF = {"Appointment": "clock", "Result": "files", "Others": "envelope", "Amendment": "exclamation-lg"}
-WORD_OF = {
-    RequestType.APPOINTMENT: _l("Appointment"),
-    RequestType.RESULT: _l("Result"),
-    RequestType.OTHERS: _l("Others"),
-    RequestType.AMENDMENT: _l("Amendment"),
-}
-STATUS_WORDS = {
-    AccountStatus.ACTIVE: _l("Active"),
-    AccountStatus.INVITED: _l("Invited"),
-    AccountStatus.LOCKED: _l("Locked"),
-    AccountStatus.DISABLED: _l("Disabled"),
-}
-FIXED_TITLES = {
-    "Appointment request": _l("Appointment request"),
-    "Result request": _l("Result request"),
-    "Amendment request": _l("Amendment request"),
-}
-"""Titles made by the system, shown in the reader's language."""
-FIXED_TEXTS = {"I cancel this request.": _l("I cancel this request.")}
-"""Whole messages made by the system."""
-
+ANY_KEY = "-" * 22
+STATIC = Path(__file__).parent.parent / "static"
 
 # ---- Words: looked up once in each catalogue, not each time they are said --------------------------
 
@@ -78,6 +59,34 @@ def gettext(text: str, **variables: Any) -> str:
     if found is None:
         found = said.raw[text] = said.catalogue.ugettext(text)
     return found % variables if variables else found
+
+
+def lazy_gettext(text: str, **variables: Any) -> LazyString:
+    """As Flask-Babel's."""
+    return LazyString(gettext, text, **variables)
+
+
+_l = lazy_gettext
+WORD_OF = {
+    RequestType.APPOINTMENT: _l("Appointment"),
+    RequestType.RESULT: _l("Result"),
+    RequestType.OTHERS: _l("Others"),
+    RequestType.AMENDMENT: _l("Amendment"),
+}
+STATUS_WORDS = {
+    AccountStatus.ACTIVE: _l("Active"),
+    AccountStatus.INVITED: _l("Invited"),
+    AccountStatus.LOCKED: _l("Locked"),
+    AccountStatus.DISABLED: _l("Disabled"),
+}
+FIXED_TITLES = {
+    "Appointment request": _l("Appointment request"),
+    "Result request": _l("Result request"),
+    "Amendment request": _l("Amendment request"),
+}
+"""Titles made by the system, shown in the reader's language."""
+FIXED_TEXTS = {"I cancel this request.": _l("I cancel this request.")}
+"""Whole messages made by the system."""
 
 
 def yes_or_no(is_so: Any) -> str:
@@ -203,7 +212,12 @@ def time_of_day(value: datetime) -> str:
 
 
 def number(value: int) -> str:
-    return str(format_decimal(value, locale=get_locale()))
+    return _number(value, _said().language)
+
+
+@lru_cache(maxsize=1024)
+def _number(value: int, language: str) -> str:
+    return str(format_decimal(value, locale=language))
 
 
 def phone_link(phone: str) -> str:
@@ -227,45 +241,32 @@ def epoch(value: datetime) -> int:
 # ---- Icons and types -----------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=256)
-def _asset_hash(folder: str, filename: str) -> str:
-    return sha256((Path(folder) / filename).read_bytes()).hexdigest()[:8]
-
-
 @lru_cache(maxsize=64)
-def _asset(folder: str, filename: str) -> str:
-    return f"/static/{filename}?v={_asset_hash(folder, filename)}"
-
-
 def asset(filename: str) -> str:
     """The address of a static file with its content's hash, so that it may be kept for ever."""
-    return _asset(str(current_app.static_folder), filename)
+    return f"/static/{filename}?v={sha256((STATIC / filename).read_bytes()).hexdigest()[:8]}"
 
 
 @lru_cache(maxsize=512)
-def _icon(name: str, classes: str, sprite: str) -> Markup:
-    shown = Markup('<svg class="{}" aria-hidden="true"><use href="{}#{}"></use></svg>')
-    return shown.format(f"icon {classes}".strip(), sprite, name)
-
-
 def icon(name: str, classes: str = "") -> Markup:
-    return _icon(name, classes, asset("icons.svg"))
+    shown = Markup('<svg class="{}" aria-hidden="true"><use href="{}#{}"></use></svg>')
+    return shown.format(f"icon {classes}".strip(), asset("icons.svg"), name)
 
 
 @lru_cache(maxsize=64)
-def _type_mark(name: str, word: str, tag: bool, is_icon_shown: bool, sprite: str) -> Markup:
-    picture = _icon(ICON_OF[name], "", sprite) if is_icon_shown else Markup("")
+def _type_mark(name: str, word: str, tag: bool, is_icon_shown: bool) -> Markup:
+    picture = icon(ICON_OF[name]) if is_icon_shown else Markup("")
     tagged = " type-tag" if tag else ""
     return Markup('<span class="type type-{}{}">{}{}</span>').format(name.lower(), tagged, picture, word)
 
 
 def type_mark(name: str, tag: bool = False) -> Markup:
     """Icon and word of a type of request."""
-    return _type_mark(str(name), type_name(name), tag, True, asset("icons.svg"))
+    return _type_mark(str(name), type_name(name), tag, True)
 
 
 def type_word(name: str) -> Markup:
-    return _type_mark(str(name), type_name(name), False, False, asset("icons.svg"))
+    return _type_mark(str(name), type_name(name), False, False)
 
 
 def type_tile(name: str) -> Markup:
@@ -303,6 +304,12 @@ def _links() -> Callable[..., str]:
         return known[place]
 
     return link
+
+
+def addresses(endpoint: str, **values: Any) -> Callable[[str], str]:
+    """The address of each row of a list by its key, which needs no quoting: built once for the page."""
+    before, after = url_for(endpoint, key=ANY_KEY, **values).split(ANY_KEY, 1)
+    return lambda key: f"{before}{key}{after}"
 
 
 def csrf_field() -> Markup:
@@ -363,7 +370,9 @@ def set_up(app: Flask) -> None:
             full_name,
         )
     }
-    app.jinja_env.globals |= {f.__name__: f for f in (icon, type_mark, type_word, type_tile, asset, csrf_field, now, today)}
+    app.jinja_env.globals |= {
+        f.__name__: f for f in (icon, type_mark, type_word, type_tile, asset, addresses, csrf_field, now, today)
+    }
     app.jinja_env.globals |= {"RequestType": RequestType, "_": _in_template, "gettext": _in_template}
     app.jinja_env.globals["url_for"] = _links()
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True

@@ -8,7 +8,6 @@ from typing import Any
 import wtforms
 from flask import request
 from flask_babel import get_locale, gettext
-from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import MultiDict
 from wtforms import Field, HiddenField, SelectField
@@ -20,6 +19,7 @@ from practice.db import new_key
 from practice.drafts import draft_about, draft_values, draft_version
 from practice.errors import Invalid, NotVisible
 from web.asked import version_in
+from web.formats import lazy_gettext as _l
 from web.gate import NEVER_KEPT, UNSAFE, visitor
 
 KEY_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
@@ -169,7 +169,7 @@ def opened(form: type[Form], *, about: str = "", **defaults: Any) -> Form:
         shown = form(formdata=MultiDict([(n, v) for n, vs in values.items() for v in vs]), meta={"csrf": False})
         shown.key.data, shown.draft_version = key, version
         return shown
-    return form(formdata=None, key=new_key(), **defaults)
+    return form(formdata=None, meta={"csrf": False}, key=new_key(), **defaults)
 
 
 # ---- What an address or a form says --------------------------------------------------------------
