@@ -66,13 +66,14 @@ class Membership(Model):
 
 
 class Audience(Model):
-    """A set of communicators that have a thread now, found by its sorted ids ("3,7"). Never changed but for its counters."""
+    """A set of communicators that have a thread now, found by its sorted ids ("3,7"). Only its numbers change."""
 
     __tablename__ = "audience"
     id: Mapped[int] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(sa.Text, unique=True)
     unread: Mapped[int]
     in_box: Mapped[int]
+    version: Mapped[int] = mapped_column(server_default="0")  # grows with every change of what it has: see Transaction.touched
 
 
 class AudienceCommunicator(Model):

@@ -132,6 +132,7 @@ class _Commit:
     verbs: "list[Transaction]" = field(default_factory=list)
     unread: Counter[int] = field(default_factory=Counter)
     in_box: Counter[int] = field(default_factory=Counter)
+    touched: set[int] = field(default_factory=set)
     has_notices: bool = False
 
 
@@ -160,6 +161,11 @@ class Transaction:
     def in_box(self) -> Counter[int]:
         """The same for the number of threads in the box."""
         return self.commit.in_box
+
+    @property
+    def touched(self) -> set[int]:
+        """Audiences of which something changed that their lists show: whoever has them open asks for news."""
+        return self.commit.touched
 
     def note_change(self, before: dict[str, Any], after: dict[str, Any]) -> None:
         """Puts the values that differ, by field name, into the audit row: `before` and `after`. Equal ones are left out."""
@@ -217,7 +223,9 @@ def transaction(*, by: Actor, did: str, about: str = "", patient: int | None = N
 
 
 _AUDIT = Audit.__table__.insert()  # type: ignore[attr-defined]
-_COUNT = sa.text("UPDATE audience SET unread = unread + :unread, in_box = in_box + :in_box WHERE id = :id")
+_COUNT = sa.text(
+    "UPDATE audience SET unread = unread + :unread, in_box = in_box + :in_box, version = version + 1 WHERE id = :id"
+)
 
 
 def _finish(commit: _Commit) -> None:
@@ -227,10 +235,9 @@ def _finish(commit: _Commit) -> None:
         session.connection().execute(_AUDIT, rows)
     if commit.has_notices and session.get_bind().dialect.name == "postgresql":
         session.execute(sa.text("NOTIFY outbox"))
-    for audience in sorted(commit.unread.keys() | commit.in_box.keys()):
-        unread, in_box = commit.unread[audience], commit.in_box[audience]
-        if unread or in_box:
-            session.execute(_COUNT, {"unread": unread, "in_box": in_box, "id": audience})
+    counted = commit.unread.keys() | commit.in_box.keys()
+    for audience in sorted(counted | commit.touched):
+        session.execute(_COUNT, {"unread": commit.unread[audience], "in_box": commit.in_box[audience], "id": audience})
 
 
 def changed(session: Session, statement: sa.Executable) -> int:

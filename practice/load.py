@@ -653,7 +653,8 @@ def _write_threads(world: _World, writer: "_Writer", threads: list[_Thread], cha
             + (None if thread.facility is None else world.facilities[thread.facility][0], thread.version)
             + (stamp(thread.created_at), stamp(thread.last_patient), stamp(thread.last_staff), thread.is_unread, thread.is_in_box)
             + (stamp(thread.waiting_since), stamp(due_at), None, None, stamp(thread.closed_at))
-            + (stamp(thread.removed_at), None, stamp(thread.read_at), False),
+            + (stamp(thread.removed_at), None, stamp(thread.read_at), False)
+            + (None,) * 5,  # nothing is being sent, no duplicate, nobody told of a promise that is past
         )
         thread.begin_again()
     writer.count(counted)
@@ -940,7 +941,7 @@ class _Writer:
         """Makes the audience when it is the first time, as routing.audience_of."""
         if key not in self.audiences:
             self.audiences[key] = self.take(Audience)
-            self.add(Audience, (self.audiences[key], key, 0, 0))
+            self.add(Audience, (self.audiences[key], key, 0, 0, 0))
             for communicator in has:
                 self.add(AudienceCommunicator, (self.audiences[key], communicator.id))
 

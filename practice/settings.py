@@ -61,6 +61,8 @@ class Practice(Model):
     is_demo: Mapped[bool]
     opening: Mapped[str] = mapped_column(sa.Text, server_default=OPENING)  # JSON: for each weekday from Monday [from, to] or null
     claim_hours: Mapped[int] = mapped_column(server_default="4")  # business hours a claim holds
+    escalate_days: Mapped[int] = mapped_column(server_default="1")  # business days past the promise until the admins are told
+    unread_days: Mapped[int] = mapped_column(server_default="7")  # until its author is told that it is unread; 0: never
     emergency_text: Mapped[str] = mapped_column(sa.String(1000), server_default="")  # said beside the emergency number
     emergency_words: Mapped[str] = mapped_column(sa.Text, server_default="")  # one a line: who writes them is warned
     menu_off: Mapped[str] = mapped_column(sa.String(200), server_default="")  # the MenuItems switched off, "a,b"

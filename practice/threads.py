@@ -38,6 +38,10 @@ class Event(StrEnum):
     RELEASED = "released"
     OPENED = "opened"  # by an admin not in charge, with a reason
     MOVED = "moved"  # to another account of the same patient, or back
+    TRANSFERRED = "transferred"  # by those who had it, with a reason: its new communicator alone has it now
+    ENTRUSTED = "entrusted"  # handed over: another member of staff has the claim now
+    RECALLED = "recalled"  # an answer, before it reached the patient
+    REOPENED = "reopened"  # undo of a close
 
 
 class Verb(StrEnum):
@@ -103,6 +107,12 @@ class Thread(Model):
     hidden_by_patient_at: Mapped[datetime | None]
     patient_read_at: Mapped[datetime | None]
     has_emergency_words: Mapped[bool] = mapped_column(server_default=sa.false())  # what waits for an answer holds some
+    # While last_staff_message_at lies ahead an answer is being sent: what the patient sees until then, and Undo brings back.
+    before_answer: Mapped[str | None] = mapped_column(sa.Text)  # JSON
+    answered_before_at: Mapped[datetime | None]
+    duplicate_of_id: Mapped[int | None] = mapped_column(sa.ForeignKey("thread.id"))  # closed as such
+    late_told_at: Mapped[datetime | None]  # that due_at has passed: those in charge
+    escalated_at: Mapped[datetime | None]  # the same: the admins
     __mapper_args__ = {"version_id_col": version}
     counted = NOT_COUNTED  # how its audience counts it, as read or last written: see recount
     __table_args__ = (
@@ -113,6 +123,9 @@ class Thread(Model):
         _where("ix_thread_unrouted", "unrouted_since", "id", where="unrouted_since IS NOT NULL"),
         _where("ix_thread_claimed", "claimed_by_id", "id", where="claimed_by_id IS NOT NULL"),
         _where("ix_thread_due", "due_at", "id", where="due_at IS NOT NULL"),
+        _where("ix_thread_due_first", "audience_id", "due_at", "id", where="due_at IS NOT NULL"),
+        _where("ix_thread_to_escalate", "due_at", "id", where="due_at IS NOT NULL AND escalated_at IS NULL"),
+        _where("ix_thread_duplicates", "duplicate_of_id", where="duplicate_of_id IS NOT NULL"),
         _where("ix_thread_waiting", "audience_id", "waiting_since", where="waiting_since IS NOT NULL"),
         _where("ix_thread_removed", "removed_at", "id", where="removed_at IS NOT NULL"),
         _partial("ix_thread_emergency", "audience_id", "last_patient_message_at", "id", where="has_emergency_words"),
@@ -147,6 +160,15 @@ class Message(Model):
         sa.Index(None, "thread_id", "id"),
         sa.Index(None, "author_id", "sent_at"),
     )
+
+
+class Recall(Model):
+    """The message was taken back before it reached the patient: from then on it is shown to nobody."""
+
+    __tablename__ = "recall"
+    message_id: Mapped[int] = mapped_column(sa.ForeignKey("message.id"), primary_key=True)
+    by_id: Mapped[int] = mapped_column(sa.ForeignKey("person.id"))
+    at: Mapped[datetime]
 
 
 class Delivery(Model):
@@ -643,11 +665,13 @@ def marked_counts(audiences: list[int], own_patient: int) -> tuple[int, int]:
 
 @lru_cache(maxsize=2)
 def _marked(dialect: str) -> Any:
-    urgent = "has_emergency_words = 1" if dialect == "sqlite" else "has_emergency_words"
+    is_sqlite = dialect == "sqlite"
+    urgent = "has_emergency_words = 1" if is_sqlite else "has_emergency_words"
     mine = "audience_id IN :audiences AND patient_id != :own_patient AND removed_at IS NULL"
     counted = (
-        f"(SELECT count(*) FROM (SELECT 1 FROM thread WHERE {which} AND {mine} LIMIT {MOST_COUNTED}) AS counted)"
-        for which in ("due_at IS NOT NULL AND due_at < :now", urgent)
+        f"(SELECT count(*) FROM (SELECT 1 FROM thread{f' INDEXED BY {index}' if is_sqlite else ''} WHERE {which} AND {mine}"
+        f" LIMIT {MOST_COUNTED}) AS counted)"
+        for which, index in (("due_at IS NOT NULL AND due_at < :now", "ix_thread_due_first"), (urgent, "ix_thread_emergency"))
     )
     statement = sa.text(f"SELECT {', '.join(counted)}")
     return statement.bindparams(sa.bindparam("audiences", expanding=True), sa.bindparam("now", type_=Thread.due_at.type))
