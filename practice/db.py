@@ -223,9 +223,7 @@ def transaction(*, by: Actor, did: str, about: str = "", patient: int | None = N
 
 
 _AUDIT = Audit.__table__.insert()  # type: ignore[attr-defined]
-_COUNT = sa.text(
-    "UPDATE audience SET unread = unread + :unread, in_box = in_box + :in_box, version = version + 1 WHERE id = :id"
-)
+_COUNT = sa.text("UPDATE audience SET unread = unread + :unread, in_box = in_box + :in_box, version = version + 1 WHERE id = :id")
 
 
 def _finish(commit: _Commit) -> None:

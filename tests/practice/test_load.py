@@ -59,6 +59,7 @@ def test_the_verbs_would_have_left_the_same_rows(app: Flask, loaded: None) -> No
         tx.is_silent = True
         while audit.seal(tx.session):
             pass
+        tx.session.execute(sa.update(Audience).values(version=0))  # says how often lists changed, and no list is open yet
         tx.session.execute(sa.delete(Notice).where(Notice.created_at <= TODAY - outbox.KEPT))
     wanted = dump()
     assert found.keys() == wanted.keys()
