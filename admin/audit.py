@@ -9,8 +9,6 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from flask import Response, make_response, request, url_for
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
 from wtforms import HiddenField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import ValidationError
@@ -27,6 +25,8 @@ from practice.trail import Line, Someone, Sought, Subject, Which
 from web.answers import Answer, is_htmx, page
 from web.choices import LongSelectField
 from web.formats import gettext, local, present_practice, type_name
+from web.formats import gettext as _
+from web.formats import lazy_gettext as _l
 from web.forms import AtMost, Form, is_key, opened, tidy
 from web.gate import visitor
 from web.spreadsheets import comma_separated, xlsx

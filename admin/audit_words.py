@@ -4,12 +4,12 @@ from functools import lru_cache
 from typing import Any
 
 from flask_babel import get_translations
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
 
 from practice.people import AccountStatus, Gender
 from practice.settings import MenuItem
 from web.formats import WORD_OF
+from web.formats import gettext as _
+from web.formats import lazy_gettext as _l
 
 VERBS: dict[str, Any] = {
     # Messages

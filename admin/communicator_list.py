@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import request, url_for
-from flask_babel import gettext as _
 
 from practice.communicators import SORTS, Overview, Routable, communicator_with, communicators_listed, routable_of
 from practice.coverage import threads_count
@@ -12,6 +11,7 @@ from practice.db import db
 from practice.sessions import kept_filter
 from practice.settings import RequestType
 from practice.threads import PAGE
+from web.formats import gettext as _
 from web.forms import is_key, page_number
 from web.gate import visitor
 

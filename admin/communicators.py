@@ -6,8 +6,6 @@ from typing import Any
 
 from flask import Response as FlaskResponse
 from flask import make_response, request, url_for
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 from werkzeug.wrappers import Response
 from wtforms import BooleanField, HiddenField, SelectField, StringField
@@ -35,6 +33,8 @@ from practice.settings import RequestType
 from web.answers import Answer, is_htmx, notice, page, to
 from web.asked import version_in
 from web.formats import WORD_OF, number, yes_or_no
+from web.formats import gettext as _
+from web.formats import lazy_gettext as _l
 from web.forms import AtMost, Filled, Form, KeysField, is_key, keys_in, opened, tidy
 from web.gate import visitor
 

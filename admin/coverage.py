@@ -6,8 +6,6 @@ from datetime import date, datetime, time
 from typing import Any
 
 from flask import render_template, request
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
 from wtforms import HiddenField
 
 from admin import blueprint
@@ -21,6 +19,8 @@ from practice.settings import RequestType
 from practice.threads import PAGE
 from web.absences import OFFERED, id_field
 from web.answers import Answer, notice, to
+from web.formats import gettext as _
+from web.formats import lazy_gettext as _l
 from web.formats import local, present_practice
 from web.forms import Filled, Form, is_key, must_be_key, opened, page_number
 from web.gate import drafts_to, visitor

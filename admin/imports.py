@@ -5,8 +5,6 @@ from datetime import date
 from typing import Any
 
 from flask import render_template, request, url_for
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 from wtforms import FileField
 
@@ -16,6 +14,8 @@ from practice.db import db, new_key
 from practice.errors import Invalid, NotVisible, Stale
 from practice.imports import LINES_MAX, ImportKind, NotAsChecked, Seen
 from web.answers import Answer, notice, page, to
+from web.formats import gettext as _
+from web.formats import lazy_gettext as _l
 from web.formats import number
 from web.forms import Form, must_be_key
 from web.gate import upload, visitor

@@ -3,7 +3,6 @@
 from typing import Any
 
 from flask import request
-from flask_babel import gettext as _
 from wtforms import BooleanField, HiddenField, StringField
 from wtforms.validators import ValidationError
 
@@ -13,6 +12,7 @@ from practice.db import db
 from practice.errors import Invalid, NotVisible, Stale
 from practice.lists import ADDRESS_MAX, Entry, ListName, Used, has_address, name_max
 from web.answers import Answer, notice, page, to
+from web.formats import gettext as _
 from web.formats import lazy_gettext as _l
 from web.formats import yes_or_no
 from web.forms import AtMost, Filled, Form, must_be_key, opened, page_number, tidy

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from flask_babel import lazy_gettext as _l
 from wtforms import BooleanField, HiddenField
 
 from admin import blueprint
@@ -12,6 +11,7 @@ from practice.errors import Stale
 from practice.settings import MenuItem, the_practice
 from web.answers import Answer, notice, page, to
 from web.asked import version_in
+from web.formats import lazy_gettext as _l
 from web.formats import yes_or_no
 from web.forms import Form, opened
 from web.gate import drafts_to, visitor

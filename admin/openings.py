@@ -3,8 +3,6 @@
 from typing import Any
 
 from flask import request
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
 from wtforms import TextAreaField
 
 from admin import blueprint
@@ -16,6 +14,8 @@ from practice.threads import NEWEST, Event, ThreadState
 from practice.trays import REASON_MAX, OpenedWithReason
 from web.answers import Answer, page, to
 from web.facts import facts_of
+from web.formats import gettext as _
+from web.formats import lazy_gettext as _l
 from web.forms import AtMost, Filled, Form, is_key, must_be_key, opened, tidy
 from web.gate import drafts_to, visitor
 from web.looks import note_look

@@ -4,7 +4,6 @@ from datetime import date
 from typing import Any
 
 from flask import current_app, make_response, render_template, request, url_for
-from flask_babel import gettext as _
 from wtforms import BooleanField, DateField, HiddenField, RadioField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Optional
@@ -20,6 +19,7 @@ from practice.people import AccountStatus
 from web.answers import Answer, is_htmx, notice, page, to
 from web.asked import version_in
 from web.formats import STATUS_WORDS
+from web.formats import gettext as _
 from web.formats import lazy_gettext as _l
 from web.forms import AtMost, Form, is_key, must_be_key, opened, tidy
 from web.gate import visitor

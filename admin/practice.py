@@ -9,8 +9,6 @@ import wtforms
 from babel import Locale
 from flask import request
 from flask_babel import get_locale
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
 from wtforms import BooleanField, HiddenField, SelectField, StringField, TextAreaField
 
 from admin import blueprint
@@ -25,6 +23,8 @@ from web.answers import Answer, notice, page, to
 from web.asked import version_in
 from web.choices import Choices, LongSelectField
 from web.facts import WEEKDAYS
+from web.formats import gettext as _
+from web.formats import lazy_gettext as _l
 from web.formats import today
 from web.forms import DateField, Form, opened, tidy
 from web.gate import drafts_to, upload, visitor

@@ -3,13 +3,13 @@
 from typing import Any
 
 from flask import render_template, request
-from flask_babel import gettext as _
 
 from practice.communicators import TERMS, Overview, Sought, staff_found, staff_with_keys, terms_in_use
 from practice.db import db
 from practice.threads import PAGE
 from web.answers import Answer, is_htmx
 from web.formats import full_name, local, number
+from web.formats import gettext as _
 from web.forms import keys_in, page_number
 from web.spreadsheets import xlsx
 

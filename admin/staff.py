@@ -5,7 +5,6 @@ from dataclasses import asdict
 from typing import Any
 
 from flask import g, make_response, request, url_for
-from flask_babel import gettext as _
 from markupsafe import Markup
 from wtforms import BooleanField, EmailField, HiddenField, StringField
 
@@ -21,6 +20,7 @@ from practice.threads import PAGE
 from web.answers import Answer, is_htmx, notice, page, to
 from web.choices import LongSelectField, options
 from web.formats import STATUS_WORDS, yes_or_no
+from web.formats import gettext as _
 from web.formats import lazy_gettext as _l
 from web.forms import AtMost, Filled, Form, is_key, must_be_key, opened, page_number, tidy
 from web.gate import visitor

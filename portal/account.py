@@ -1,8 +1,6 @@
 """My Account: own data as the practice has them, password, mails, log-ins, and who opened one's messages."""
 
 from flask import render_template, request, session, url_for
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
 from wtforms import PasswordField, RadioField
 from wtforms.fields import SelectChoice
 from wtforms.validators import AnyOf
@@ -15,6 +13,8 @@ from practice.people import Gender, NoticePreference
 from practice.records import account_of
 from practice.settings import MenuItem
 from web.answers import Answer, to
+from web.formats import gettext as _
+from web.formats import lazy_gettext as _l
 from web.forms import Filled, Form, page_number
 from web.gate import visitor
 

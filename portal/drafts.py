@@ -6,8 +6,6 @@ from typing import Any
 from urllib.parse import unquote
 
 from flask import current_app, render_template, request, url_for
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RoutingException
 
@@ -22,6 +20,8 @@ from web.answers import Answer, to
 from web.asked import version_in
 from web.errors import shown
 from web.formats import clock, local
+from web.formats import gettext as _
+from web.formats import lazy_gettext as _l
 from web.gate import NEVER_KEPT, is_form_key, says_form_page, visitor
 
 FORMS: dict[str, tuple[RequestType | None, Any]] = {

@@ -7,7 +7,6 @@ from typing import Any
 
 import wtforms
 from flask import request, url_for
-from flask_babel import gettext as _
 from wtforms import Field
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import StopValidation
@@ -19,6 +18,7 @@ from practice.emergency import emergency_words_in
 from practice.errors import Stale, TooMany
 from practice.settings import MenuItem, RequestType, SwitchedOff, facilities, is_on
 from web.answers import Answer, page
+from web.formats import gettext as _
 from web.formats import present_practice
 from web.forms import Form
 from web.gate import NEVER_KEPT, visitor

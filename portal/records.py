@@ -1,7 +1,6 @@
 """My Info: the record as the practice has it, and asking for a correction. Exists in Meaningful Use mode only."""
 
 from flask import render_template, request
-from flask_babel import lazy_gettext as _l
 from wtforms import StringField, TextAreaField
 
 from portal import blueprint
@@ -14,6 +13,7 @@ from practice.errors import Invalid
 from practice.records import RecordValue, Section, record_of, value_of
 from practice.settings import MenuItem, RequestType
 from web.answers import Answer, page, to
+from web.formats import lazy_gettext as _l
 from web.forms import AtMost, Filled, Form, opened, tidy
 from web.gate import visitor
 

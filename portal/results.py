@@ -3,8 +3,6 @@
 from typing import Any
 
 from flask import render_template, request
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
 from wtforms import RadioField, SelectField, SelectMultipleField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import ValidationError
@@ -21,6 +19,8 @@ from practice.settings import MenuItem, RequestType
 from web.answers import Answer, page, to
 from web.facts import HAND_OVER, MEDIA, STATES
 from web.formats import day, today
+from web.formats import gettext as _
+from web.formats import lazy_gettext as _l
 from web.forms import AtMost, DateField, Filled, Form, opened, tidy
 from web.gate import visitor
 

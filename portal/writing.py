@@ -3,8 +3,6 @@
 from typing import Any
 
 from flask import request
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
 from wtforms import SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 
@@ -16,6 +14,8 @@ from practice.db import db
 from practice.errors import Invalid
 from practice.settings import MenuItem, RequestType
 from web.answers import Answer, page, to
+from web.formats import gettext as _
+from web.formats import lazy_gettext as _l
 from web.forms import AtMost, Filled, Form, opened, tidy
 from web.gate import visitor
 

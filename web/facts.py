@@ -1,14 +1,13 @@
 """What the request of a thread says, field by field, in the reader's language: for the patient and for the staff alike."""
 
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
-
 from practice.amendments import AmendmentState, amendment_of
 from practice.appointments import AppointmentState, appointment_of
 from practice.results import HandOver, Media, ResultState, result_of
 from practice.settings import RequestType
 from practice.threads import Event, Opened
 from web.formats import clock, day
+from web.formats import gettext as _
+from web.formats import lazy_gettext as _l
 
 WEEKDAYS = (_l("Monday"), _l("Tuesday"), _l("Wednesday"), _l("Thursday"), _l("Friday"), _l("Saturday"), _l("Sunday"))
 MEDIA = {
