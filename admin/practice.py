@@ -100,6 +100,8 @@ class PracticeForm(Form):
     promise_others = number(_l("Others"))
     amendment_days = number(_l("Amendment"))
     claim_hours = number(_l("Claim time"))
+    escalate_days = number(_l("Admins are told of what is overdue"))
+    unread_days = number(_l("Its author is told of what stays unread"))
     shows_staff_names = BooleanField(_l("Patients see staff names"))
     asks_physician = BooleanField(_l("Referring physician is required"))
     version = HiddenField()

@@ -11,7 +11,7 @@ from portal.writing import ReplyForm
 from practice.calendar import at_local
 from practice.conversations import hide, show_again
 from practice.conversations import reply as write_on
-from practice.db import small_write
+from practice.db import now, small_write
 from practice.errors import Invalid
 from practice.sessions import keep_filter, kept_filter
 from practice.settings import RequestType
@@ -157,7 +157,7 @@ def _conversation(thread: Opened, form: Form, status: int = 200, *, is_newest: b
         "unread": me.unread,
     }
     # The mark says up to which answer was read: one that comes in this very moment stays new.
-    mark = {"thread": head.id, "at": head.last_staff_message_at}
+    mark = {"thread": head.id, "at": head.last_staff_message_at, "opened": now()}
     if is_newest and is_new_for_patient(head) and small_write(READ_BY_PATIENT, mark, waits=False):
         context["unread"] = me.unread - (head.hidden_by_patient_at is None)  # what is hidden was not counted
     return page("portal/message.html", "portal/_mail.html", status, **context)

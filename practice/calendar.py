@@ -101,6 +101,22 @@ def due_at(sent_at: datetime, *, business_days: int, calendar: BusinessCalendar)
     return end_of_day(first + timedelta(days=business_days), calendar.zone)
 
 
+def business_days_ago(at: datetime, days: int, calendar: BusinessCalendar) -> datetime:
+    """The moment from which on less than `days` business days have gone by until `at`: the beginning of the last but so many
+    that is over. What was promised by an earlier moment is late by `days` or more. A practice that is never open: plain days.
+    """
+    if not days:
+        return at
+    today = day = local_day(at, calendar.zone)
+    left = days
+    for _ in range(LOOKS_AHEAD):
+        day -= timedelta(days=1)
+        left -= calendar.is_business_day(day)
+        if not left:
+            return at_local(day, time(), calendar.zone)
+    return at_local(today - timedelta(days=days), time(), calendar.zone)
+
+
 def business_hours_later(at: datetime, hours: float, calendar: BusinessCalendar) -> datetime:
     """The moment when the practice has been open for `hours` since `at`. One that is never open: so many plain hours."""
     left, day = timedelta(hours=hours), local_day(at, calendar.zone)

@@ -36,6 +36,7 @@ from practice.threads import (
     last_message_id,
     mark,
     move,
+    promise,
     record,
     thread_of_box,
     thread_of_patient,
@@ -202,10 +203,11 @@ def answer(thread_key: str, *, body: str, form_key: str, seen: int, by: Actor, c
         )
         move(tx, thread, Verb.ANSWER)
         thread.last_staff_message_at = message.sent_at
-        thread.waiting_since = thread.due_at = thread.closed_at = thread.removed_at = thread.hidden_by_patient_at = None
+        promise(thread, None, None)
+        thread.closed_at = thread.removed_at = thread.hidden_by_patient_at = None
         thread.has_emergency_words = False
         mark(tx, thread)
-        tell_of_answer(tx, thread.patient_id, thread=thread.id, message=message.id)
+        tell_of_answer(tx, thread.patient_id, thread=thread.id, message=message.id, sent_at=message.sent_at)
         return Sent(thread.key, thread.id, True)
 
 
@@ -248,7 +250,7 @@ def start(patient_key: str, *, communicator: str, title: str, body: str, form_ke
         message = _write(tx, thread, body, form_key, digest, title=mine.title, communicator=mine.id, is_from_patient=False)
         thread.last_staff_message_at = message.sent_at
         routing.start_with(tx, thread, mine.id, message=message.id)
-        tell_of_answer(tx, patient.id, thread=thread.id, message=message.id)
+        tell_of_answer(tx, patient.id, thread=thread.id, message=message.id, sent_at=message.sent_at)
         tx.about, tx.patient = thread.key, patient.id
         return Sent(thread.key, thread.id, True)
 
@@ -274,7 +276,7 @@ def close(thread_key: str, *, version: int, by: Actor) -> None:
             raise Stale("closed before")
         _receive(tx, thread, up_to=last_message_id(tx.session, thread.id))
         move(tx, thread, Verb.CLOSE)
-        thread.waiting_since = thread.due_at = None
+        promise(thread, None, None)
         thread.has_emergency_words = False
         thread.claimed_by_id = thread.claimed_until = None
         thread.closed_at = now()
@@ -508,8 +510,7 @@ def _waits(tx: Transaction, thread: Thread, practice: Practice, *, said: list[st
     thread.is_unread = True
     thread.has_emergency_words |= bool(emergency_words_in(said, practice.emergency_words))
     if thread.waiting_since is None:
-        thread.waiting_since = at
-        thread.due_at = promised_by(practice, thread.type, at, session=tx.session)
+        promise(thread, at, promised_by(practice, thread.type, at, session=tx.session))
     mark(tx, thread)
 
 

@@ -14,8 +14,9 @@ import practice.notes  # noqa: F401
 import practice.patients  # noqa: F401
 import practice.presence  # noqa: F401
 import practice.trays  # noqa: F401
-from practice import audit, conversations, imports, links, outbox, routing, sessions
+from practice import audit, conversations, escalation, imports, links, outbox, routing, sessions
 from practice.db import SYSTEM, WRITE, Model, Transaction, changed, db, now, transaction
+from practice.threads import Thread
 
 
 class Job(Model):
@@ -49,6 +50,7 @@ JOBS: dict[str, tuple[timedelta, Callable[[Transaction], int]]] = {
     "log the audit's seal": (timedelta(hours=1), log_seal),
     "deliver what waited": (timedelta(minutes=1), wake_routing),
     "release lost claims": (timedelta(minutes=1), release_claims),
+    "tell of what is overdue": (timedelta(minutes=1), escalation.tell_of_overdue),
     "forget ended sessions": (timedelta(hours=1), lambda tx: sessions.forget_ended(tx.session)),
     "forget old imports": (timedelta(hours=1), lambda tx: imports.forget_imports(tx.session)),
     "forget ended links": (timedelta(hours=1), lambda tx: links.forget_ended(tx.session)),
@@ -57,6 +59,9 @@ JOBS: dict[str, tuple[timedelta, Callable[[Transaction], int]]] = {
 """Name: how often, and what; answers how much it did. Each runs in one transaction with the moving of its time."""
 
 SILENT = {"seal the audit"}  # sealing its own audit row would never end
+
+
+AT_MOST = {"tell of what is overdue": escalation.BATCH}  # who has done so much is due again at once
 
 
 def run_due_jobs() -> dict[str, int]:
@@ -76,8 +81,16 @@ def _run(name: str, every: timedelta, job: Callable[[Transaction], int]) -> int:
             done = job(tx)
         elif changed(tx.session, mine):
             done = job(tx)
+        if done >= AT_MOST.get(name, done + 1):
+            tx.session.execute(sa.update(Job).where(Job.name == name).values(next_at=at))
         tx.is_silent = not done or name in SILENT
         return done
+
+
+def sees(session: Session, staff: int, thread: int) -> bool:
+    """Whether a member of staff may see the thread now, of whom a notice may speak that was queued days ago."""
+    found = session.get(Thread, thread)
+    return found is not None and staff in routing.recipients(session, found)
 
 
 def _own_session() -> Session:
@@ -88,7 +101,7 @@ def send_due(send: Callable[[outbox.Leased], None], *, at_most: int = 100) -> in
     """Leases and sends up to `at_most` notices, one by one, each outside any transaction. Answers how many were tried."""
     for n in range(at_most):
         with _own_session() as session:
-            leased = outbox.lease(session)
+            leased = outbox.lease(session, sees)
             session.commit()
         if leased is None:
             return n

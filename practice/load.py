@@ -643,6 +643,7 @@ def _write_threads(world: _World, writer: "_Writer", threads: list[_Thread], cha
             )  # no time zone changes its day within one
             which = thread.type == RequestType.AMENDMENT, quarter
             due_at = due.get(which) or due.setdefault(which, promised_by(world.practice, thread.type, quarter))
+        told = stamp(due_at) if due_at and due_at < start + SPAN else None  # of a promise that is past
         counts = counted.setdefault(thread.audience, Counter())
         counts["unread"] += thread.is_unread
         counts["in_box"] += thread.is_in_box
@@ -654,7 +655,8 @@ def _write_threads(world: _World, writer: "_Writer", threads: list[_Thread], cha
             + (stamp(thread.created_at), stamp(thread.last_patient), stamp(thread.last_staff), thread.is_unread, thread.is_in_box)
             + (stamp(thread.waiting_since), stamp(due_at), None, None, stamp(thread.closed_at))
             + (stamp(thread.removed_at), None, stamp(thread.read_at), False)
-            + (None,) * 5,  # nothing is being sent, no duplicate, nobody told of a promise that is past
+            + (None,) * 3  # nothing is being sent, no duplicate
+            + (told, told, stamp(thread.read_at)),
         )
         thread.begin_again()
     writer.count(counted)

@@ -24,6 +24,9 @@ class Occasion(StrEnum):
     WAITING = "waiting"  # to staff: a patient wrote to a communicator of yours
     ANSWERED = "answered"  # to the patient
     UNROUTED = "unrouted"  # to admins: nobody can receive it
+    OVERDUE = "overdue"  # to staff: a promise of yours has passed
+    ESCALATED = "escalated"  # to admins: it has, and it was not mended
+    UNREAD = "unread"  # to its author: the patient has not opened what you wrote
     PASSWORD = "password"  # to whoever has the account: its password was changed
 
 
@@ -78,6 +81,10 @@ def tell(
 
     A person is told once of an occasion.
     """
+    _queue(tx, [(occasion, person, at or now()) for person in people], thread, message)
+
+
+def _queue(tx: Transaction, told: list[tuple[Occasion, int, datetime]], thread: int | None, message: int | None) -> None:
     rows = [
         {
             "key": new_key(),
@@ -87,25 +94,30 @@ def tell(
             "message_id": message,
             "state": NoticeState.WAITING,
             "attempts": 0,
-            "next_at": at or now(),
+            "next_at": at,
             "created_at": now(),
         }
-        for person in people
+        for occasion, person, at in told
     ]
     if rows:
         tx.session.connection().execute(_INSERT, rows)
         tx.commit.has_notices = True
 
 
-def tell_of_answer(tx: Transaction, patient: int, *, thread: int, message: int) -> None:
-    """Queues the notice that an answer waits, as the patient wishes: at once, in tomorrow morning's mail, or none."""
-    wish = tx.session.connection().scalar(_WISH, {"patient": patient})
+def tell_of_answer(tx: Transaction, patient: int, *, thread: int, message: int, sent_at: datetime) -> None:
+    """Queues the notice that an answer waits, as the patient wishes: at once, in tomorrow morning's mail, or none; and to its
+    author that it stays unread, for the day the practice's setting says: it falls when the patient has opened it by then."""
+    wish, days = tx.session.connection().execute(_WISHES, {"patient": patient}).one()
+    told = []
     if wish != NoticePreference.NONE:
-        at = next_morning(tx.session) if wish == NoticePreference.DAILY else None
-        tell(tx, Occasion.ANSWERED, [patient], thread=thread, message=message, at=at)
+        told.append((Occasion.ANSWERED, patient, next_morning(tx.session) if wish == NoticePreference.DAILY else now()))
+    if days and tx.by.person:
+        told.append((Occasion.UNREAD, tx.by.person, sent_at + timedelta(days=days)))
+    _queue(tx, told, thread, message)
 
 
-_WISH = sa.select(Patient.notices).where(Patient.id == sa.bindparam("patient"))
+_unread_days = sa.select(Practice.unread_days).scalar_subquery()
+_WISHES = sa.select(Patient.notices, _unread_days).where(Patient.id == sa.bindparam("patient"))
 
 
 def next_morning(session: sa.orm.Session) -> datetime:
@@ -147,18 +159,25 @@ _DUE = (
 )
 
 
-# By name: threads and messages are read by nobody down here. An answer that was opened meanwhile needs no mail any more.
+# By name: threads and messages are read by nobody down here. An answer that was opened, or taken back, needs no mail any more.
 _OPENED = sa.text(
     "SELECT outbox.id FROM outbox JOIN thread ON thread.id = outbox.thread_id JOIN message ON message.id = outbox.message_id"
-    " WHERE outbox.id IN :ids AND thread.patient_read_at >= message.sent_at"
+    " WHERE outbox.id IN :ids AND (thread.patient_read_at >= message.sent_at"
+    " OR EXISTS (SELECT 1 FROM recall WHERE recall.message_id = message.id))"
 ).bindparams(sa.bindparam("ids", expanding=True))
 
 
-def lease(session: sa.orm.Session) -> Leased | None:
+Sees = Callable[[sa.orm.Session, int, int], bool]
+"""Whether a person, by the id, may see a thread on the staff side now."""
+OF_AN_ANSWER = {Occasion.ANSWERED, Occasion.UNREAD}  # let fall when the patient has opened it
+TO_WHO_SEES = {Occasion.OVERDUE, Occasion.UNREAD}  # let fall when the person may not see the thread any more
+
+
+def lease(session: sa.orm.Session, sees: Sees) -> Leased | None:
     """Takes what is due next for two minutes; whoever dies meanwhile loses it to the next worker. None: nothing is due.
 
-    All answers that a patient is to be told of now go in one mail. Who has no active account any more is told nothing, and
-    nobody is told of an answer that was opened meanwhile.
+    All answers that a patient is to be told of now go in one mail. Who has no active account any more is told nothing,
+    nobody is told of an answer that was opened or taken back meanwhile, no staff of the late and unread that is theirs no more.
     """
     at = now()
     notice = session.get(Notice, session.scalar(_DUE, {"at": at}) or 0)
@@ -175,11 +194,12 @@ def lease(session: sa.orm.Session) -> Leased | None:
         for one in together:
             one.state = NoticeState.DEAD
         together = []
-    opened = set(session.scalars(_OPENED, {"ids": [one.id for one in together]})) if is_answer else set()
+    gone = set(session.scalars(_OPENED, {"ids": [one.id for one in together if one.occasion in OF_AN_ANSWER]}))
+    gone |= {n.id for n in together if n.occasion in TO_WHO_SEES and not sees(session, n.person_id, n.thread_id or 0)}
     for one in together:
-        if one.id in opened:
+        if one.id in gone:
             session.delete(one)
-    left = [one for one in together if one.id not in opened]
+    left = [one for one in together if one.id not in gone]
     threads = list(dict.fromkeys(one.thread_id for one in left if one.thread_id is not None))
     return Leased([one.id for one in left], left[0].key if left else "", notice.occasion, person.email, threads)
 

@@ -61,7 +61,7 @@ class Practice(Model):
     is_demo: Mapped[bool]
     opening: Mapped[str] = mapped_column(sa.Text, server_default=OPENING)  # JSON: for each weekday from Monday [from, to] or null
     claim_hours: Mapped[int] = mapped_column(server_default="4")  # business hours a claim holds
-    escalate_days: Mapped[int] = mapped_column(server_default="1")  # business days past the promise until the admins are told
+    escalate_days: Mapped[int] = mapped_column(server_default="1")  # business days past the promise until admins are told
     unread_days: Mapped[int] = mapped_column(server_default="7")  # until its author is told that it is unread; 0: never
     emergency_text: Mapped[str] = mapped_column(sa.String(1000), server_default="")  # said beside the emergency number
     emergency_words: Mapped[str] = mapped_column(sa.Text, server_default="")  # one a line: who writes them is warned
@@ -161,6 +161,8 @@ def new_practice() -> Practice:
         promise_others=3,
         opening=OPENING,
         claim_hours=4,
+        escalate_days=1,
+        unread_days=7,
         emergency_text="",
         emergency_words=WORDS,
         menu_off="",

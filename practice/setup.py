@@ -38,13 +38,23 @@ TEXTS = {
     "emergency_text": 1000,
     "emergency_words": WORDS_MAX,
 }
-NUMBERS = {"promise_appointment": 30, "promise_result": 30, "promise_others": 30, "amendment_days": 60, "claim_hours": 40}
-OUTSIDE = {
-    30: "Enter a whole number from 1 to 30.",
-    40: "Enter a whole number from 1 to 40.",
-    60: "Enter a whole number from 1 to 60.",
+NUMBERS = {
+    "promise_appointment": (1, 30),
+    "promise_result": (1, 30),
+    "promise_others": (1, 30),
+    "amendment_days": (1, 60),
+    "claim_hours": (1, 40),
+    "escalate_days": (0, 30),
+    "unread_days": (0, 60),
 }
-"""The longest text in code points, and the highest number, from 1; 45 CFR 164.526 allows 60 days for an amendment."""
+OUTSIDE = {
+    (1, 30): "Enter a whole number from 1 to 30.",
+    (1, 40): "Enter a whole number from 1 to 40.",
+    (1, 60): "Enter a whole number from 1 to 60.",
+    (0, 30): "Enter a whole number from 0 to 30.",
+    (0, 60): "Enter a whole number from 0 to 60.",
+}
+"""The longest text in code points; the least and the highest number. 45 CFR 164.526 allows 60 days for an amendment."""
 LOGO_MAX, LOGO_SIDE_MAX = 200_000, 4000  # bytes, pixels
 NAME_MAX = 120  # of a closed day
 FIRST_YEAR, LAST_YEAR = 2020, 2099  # holidays are kept for these
@@ -73,6 +83,8 @@ class Settings:
     promise_others: int
     amendment_days: int
     claim_hours: int
+    escalate_days: int
+    unread_days: int
     shows_staff_names: bool
     asks_physician: bool
 
@@ -88,10 +100,10 @@ def problems_of(values: Settings) -> list[Invalid]:
     found = [problem for name, most in TEXTS.items() if (problem := _problem_of_text(name, getattr(values, name), most))]
     if len(values.emergency_words) <= WORDS_MAX and any(len(line) > WORD_MAX for line in values.emergency_words.splitlines()):
         found.append(Invalid("emergency_words", "Write one word or phrase a line, of 80 characters at most."))
-    for name, most in NUMBERS.items():
+    for name, allowed in NUMBERS.items():
         number = getattr(values, name)
-        if not isinstance(number, int) or not 1 <= number <= most:
-            found.append(Invalid(name, OUTSIDE[most]))
+        if not isinstance(number, int) or not allowed[0] <= number <= allowed[1]:
+            found.append(Invalid(name, OUTSIDE[allowed]))
     if values.time_zone not in time_zones():
         found.append(Invalid("time_zone", "Choose a time zone of the list."))
     if values.country not in countries():

@@ -105,7 +105,7 @@ class Thread(Model):
     closed_at: Mapped[datetime | None]
     removed_at: Mapped[datetime | None]
     hidden_by_patient_at: Mapped[datetime | None]
-    patient_read_at: Mapped[datetime | None]
+    patient_read_at: Mapped[datetime | None]  # up to which answer the patient has read
     has_emergency_words: Mapped[bool] = mapped_column(server_default=sa.false())  # what waits for an answer holds some
     # While last_staff_message_at lies ahead an answer is being sent: what the patient sees until then, and Undo brings back.
     before_answer: Mapped[str | None] = mapped_column(sa.Text)  # JSON
@@ -113,6 +113,7 @@ class Thread(Model):
     duplicate_of_id: Mapped[int | None] = mapped_column(sa.ForeignKey("thread.id"))  # closed as such
     late_told_at: Mapped[datetime | None]  # that due_at has passed: those in charge
     escalated_at: Mapped[datetime | None]  # the same: the admins
+    patient_opened_at: Mapped[datetime | None]  # when the patient read up to patient_read_at
     __mapper_args__ = {"version_id_col": version}
     counted = NOT_COUNTED  # how its audience counts it, as read or last written: see recount
     __table_args__ = (
@@ -261,6 +262,13 @@ def mark(tx: Transaction, thread: Thread) -> None:
     tx.session.flush()
 
 
+def promise(thread: Thread, since: datetime | None, due: datetime | None) -> None:
+    """Since when the thread waits and until when an answer is promised (None: it waits no more); of this promise nobody was
+    told yet that it has passed."""
+    thread.waiting_since, thread.due_at = since, due
+    thread.late_told_at = thread.escalated_at = None
+
+
 def recount(tx: Transaction, thread: Thread) -> None:
     """Takes the thread off the numbers of the audience that counted it and adds it to those of the one that has it now."""
     present = (thread.audience_id, thread.is_unread, thread.is_in_box)
@@ -341,6 +349,7 @@ _HEAD = sa.select(
     _Claimer.last_name.label("claimer_last_name"),
     _Claimer.first_name.label("claimer_first_name"),
     Thread.patient_read_at,
+    Thread.patient_opened_at,
     Thread.last_staff_message_at,
     Thread.last_patient_message_at.label("at"),
     Thread.created_at,
@@ -514,7 +523,7 @@ def titles_of(events: list[Any]) -> list[str]:
 READ_BY_PATIENT = (
     sa.update(Thread)
     .where(Thread.id == sa.bindparam("thread"))
-    .values(patient_read_at=sa.bindparam("at"), version=Thread.version)
+    .values(patient_read_at=sa.bindparam("at"), patient_opened_at=sa.bindparam("opened"), version=Thread.version)
 )
 """The read mark a patient leaves by opening; says nothing about the thread, so its version stays."""
 
@@ -694,7 +703,8 @@ def place_in_box(key: str, audiences: list[int], *, which: str, is_newer: bool) 
 
 
 def newest_answers(threads: list[int]) -> dict[int, Any]:
-    """Of each of these threads the practice's newest message: its communicator's title and its author's names."""
+    """Of each of these threads the practice's newest message: its communicator's title, its author's names, when it was sent,
+    and `read_at`, when the patient read it, or None."""
     newest = (
         sa.select(Message.id)
         .where(Message.thread_id == Thread.id, ~Message.is_from_patient)
@@ -703,9 +713,9 @@ def newest_answers(threads: list[int]) -> dict[int, Any]:
         .scalar_subquery()
     )
     ids = sa.select(newest).where(Thread.id.in_(threads))
-    found = sa.select(Message.thread_id, Message.communicator_title, Person.last_name, Person.first_name).join(
-        Person, Person.id == Message.author_id
-    )
+    read_at = sa.case((Thread.patient_read_at >= Message.sent_at, Thread.patient_opened_at)).label("read_at")
+    columns = (Message.thread_id, Message.communicator_title, Message.sent_at, read_at, Person.last_name, Person.first_name)
+    found = sa.select(*columns).join(Person, Person.id == Message.author_id).join(Thread, Thread.id == Message.thread_id)
     return {row.thread_id: row for row in db.session.execute(found.where(Message.id.in_(ids)))}
 
 

@@ -80,6 +80,8 @@ _ENVELOPE = (
         Thread.unrouted_since,
         Thread.waiting_since,
         Thread.due_at,
+        Thread.late_told_at,
+        Thread.escalated_at,
         Thread.removed_at,
         Person.last_name,
         Person.first_name,

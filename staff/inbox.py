@@ -15,7 +15,7 @@ from practice.threads import Page
 from staff import blueprint
 from staff.box import my_box, unread
 from web.answers import Answer, is_htmx, notice, page, to
-from web.formats import type_mark
+from web.formats import end_of_today, type_mark
 from web.gate import visitor
 
 MOST_PATIENTS = 200
@@ -92,6 +92,7 @@ def row_words(box: Box, kept: dict[str, Any]) -> dict[str, Any]:
         "receivers": {audience.id: ", ".join(audience.titles) for audience in box.shared},
         "marks": {kind: type_mark(kind) for kind in RequestType},
         "carried": url_for("staff.message", key="KEY", **kept),
+        "tonight": end_of_today(),
         "kept": kept,
     }
 

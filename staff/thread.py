@@ -140,7 +140,7 @@ def _state_words(head: Any) -> str:
     if days:
         since = ngettext("waiting %(num)s day", "waiting %(num)s days", days)
     if head.due_at is not None and head.due_at < now():
-        return _("Overdue, %(since)s", since=since)
+        return _("Overdue since %(day)s, %(since)s", day=day(head.due_at), since=since)
     return _("Answer by %(day)s, %(since)s", day=day(head.due_at), since=since) if head.due_at else since
 
 

@@ -125,6 +125,11 @@ def today() -> date:
     return local(now()).date()
 
 
+def end_of_today() -> datetime:
+    """The last second of the practice's day, as moments are stored."""
+    return local(now()).replace(hour=23, minute=59, second=59, microsecond=0).astimezone(UTC).replace(tzinfo=None)
+
+
 @lru_cache(maxsize=64)
 def _pattern(skeleton: str, language: str) -> DateTimePattern:
     if skeleton == "long":

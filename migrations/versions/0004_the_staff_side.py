@@ -25,7 +25,7 @@ def key(*columns: str, table: str, to: str) -> sa.ForeignKeyConstraint:
 def upgrade() -> None:
     add("audience", "version", sa.Integer(), "0")
     op.add_column("thread", sa.Column("before_answer", sa.Text(), nullable=True))
-    for at in ("answered_before_at", "late_told_at", "escalated_at"):
+    for at in ("answered_before_at", "late_told_at", "escalated_at", "patient_opened_at"):
         op.add_column("thread", sa.Column(at, sa.DateTime(), nullable=True))
     points_at = "INTEGER CONSTRAINT fk_thread_duplicate_of_id REFERENCES thread (id)"
     op.execute(f"ALTER TABLE thread ADD COLUMN duplicate_of_id {points_at}")

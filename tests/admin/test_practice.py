@@ -53,6 +53,8 @@ def test_everything_is_saved_and_shown_again(cast: Cast, htmx: bool) -> None:
         "promise_others": 5,
         "amendment_days": 60,
         "claim_hours": 40,
+        "escalate_days": 0,
+        "unread_days": 60,
         "shows_staff_names": "y",
         "asks_physician": "y",
         "from_5": "09:30",
@@ -66,6 +68,7 @@ def test_everything_is_saved_and_shown_again(cast: Cast, htmx: bool) -> None:
     assert row.name == 'Praxis <i>"Linde"</i>' and row.emergency_text == "Line one\nLine two"
     assert row.emergency_words == "chest pain\nstroke"
     assert (row.promise_appointment, row.promise_result, row.promise_others, row.claim_hours) == (1, 30, 5, 40)
+    assert (row.escalate_days, row.unread_days) == (0, 60)
     assert row.shows_staff_names and row.asks_physician and row.time_zone == "Europe/Berlin"
     opening = json.loads(row.opening)
     assert opening[0] is None and opening[1] == ["08:00", "18:00"] and opening[5] == ["09:30", "12:00"] and opening[6] is None
@@ -102,6 +105,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"claim_hours": 41}, "from 1 to 40"),
     ({"claim_hours": "-1"}, "from 1 to 40"),
     ({"claim_hours": "1.5"}, "from 1 to 40"),
+    ({"escalate_days": 31}, "from 0 to 30"),
+    ({"escalate_days": ""}, "from 0 to 30"),
+    ({"unread_days": 61}, "from 0 to 60"),
+    ({"unread_days": "-1"}, "from 0 to 60"),
     ({"from_0": "18:00"}, "The end is not after the beginning."),
     ({"from_0": "19:00"}, "The end is not after the beginning."),
     ({"to_1": ""}, "Enter from and to, or tick Closed"),

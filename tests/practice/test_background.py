@@ -106,7 +106,7 @@ def test_old_sessions_and_sent_notices_are_forgotten(cast):
         done = run_due_jobs()
     assert done["forget sent notices"] == 2
     assert done["forget ended sessions"] == 11
-    assert states() == []
+    assert NoticeState.SENT not in states()
 
 
 def test_a_changed_or_removed_audit_row_is_named(cast):
