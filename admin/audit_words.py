@@ -25,6 +25,7 @@ VERBS: dict[str, Any] = {
     "remove": _l("removed a thread from the lists"),
     "restore": _l("restored a thread"),
     "hand_to": _l("handed a thread on"),
+    "add_note": _l("added an internal note"),
     "read": _l("read a thread"),
     "claim": _l("took over a thread"),
     "release": _l("released a thread"),

@@ -10,6 +10,7 @@ from admin.trays import around, kept_place
 from practice import threads, trays
 from practice.db import new_key
 from practice.errors import Invalid
+from practice.notes import notes_of
 from practice.threads import NEWEST, Event, ThreadState
 from practice.trays import REASON_MAX, OpenedWithReason
 from web.answers import Answer, page, to
@@ -72,6 +73,7 @@ def opened_thread(key: str) -> Answer:
         thread=found.thread,
         head=head,
         facts=facts_of(found.thread),
+        notes=notes_of(head.id),
         words=event_words(),
         state=state_words(head),
     )

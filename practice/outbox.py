@@ -22,6 +22,7 @@ TOGETHER = 50  # answers told in one mail
 
 class Occasion(StrEnum):
     WAITING = "waiting"  # to staff: a patient wrote to a communicator of yours
+    MENTIONED = "mentioned"  # to staff: a colleague's note is meant for you
     ANSWERED = "answered"  # to the patient
     UNROUTED = "unrouted"  # to admins: nobody can receive it
     OVERDUE = "overdue"  # to staff: a promise of yours has passed
@@ -170,7 +171,7 @@ _OPENED = sa.text(
 Sees = Callable[[sa.orm.Session, int, int], bool]
 """Whether a person, by the id, may see a thread on the staff side now."""
 OF_AN_ANSWER = {Occasion.ANSWERED, Occasion.UNREAD}  # let fall when the patient has opened it
-TO_WHO_SEES = {Occasion.OVERDUE, Occasion.UNREAD}  # let fall when the person may not see the thread any more
+TO_WHO_SEES = {Occasion.MENTIONED, Occasion.OVERDUE, Occasion.UNREAD}  # let fall when the person may not see the thread any more
 
 
 def lease(session: sa.orm.Session, sees: Sees) -> Leased | None:

@@ -10,6 +10,7 @@ from flask_babel import ngettext
 from practice import conversations, threads
 from practice.db import now
 from practice.errors import NotAllowed, Stale
+from practice.notes import notes_of
 from practice.threads import NEWEST, Event, Opened, opened_by_staff, way_of
 from staff import blueprint
 from staff.box import my_box, unread
@@ -123,6 +124,7 @@ def shown(found: Opened) -> dict[str, Any]:
         "head": head,
         "receivers_of": ", ".join(box.titles_of(head.audience_id)),
         "facts": facts_of(found),
+        "notes": notes_of(head.id),
         "way": way_of(asked[-1], found) if asked else [],
         "received": received[-1] if received and not head.is_unread else None,
         "may": {"receive": threads.can_receive(head), "claim": threads.can_claim(head), "close": threads.can_close(head)},

@@ -16,6 +16,7 @@ NOTICES = (
     "closed",
     "received",
     "answered",
+    "noted",
     "handed",
     "claimed",
     "released",

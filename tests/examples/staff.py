@@ -36,6 +36,10 @@ def _reply(cast: Any) -> dict[str, Any]:
     return _thread(cast, {"key": new_key(), "seen": "0", "body": "Hello"})
 
 
+def _note(cast: Any) -> dict[str, Any]:
+    return _thread(cast, {"key": new_key(), "body": "Hello", "mentions": cast.fay.key})
+
+
 def _new(cast: Any) -> dict[str, Any]:
     data = {
         "key": new_key(),
@@ -60,6 +64,8 @@ EXAMPLES = {
     "staff.restore": _answered,
     "staff.respond": _thread,
     "staff.send_reply": lambda cast: _reply(cast) | {"expected": 409},
+    "staff.new_note": _thread,
+    "staff.add_note": _note,
     "staff.new_message": nothing,
     "staff.send_message": _new,
     "staff.find_patient": lambda cast: {"data": {"name": "KWON"}},

@@ -1,0 +1,74 @@
+"""Internal notes: written beside the conversation, for those who may see it on the staff side, never for the patient."""
+
+from collections import Counter
+from typing import Any
+
+from flask import render_template, request
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from wtforms import SelectMultipleField, TextAreaField
+
+from practice import notes
+from practice.conversations import BODY_MAX
+from practice.errors import Invalid
+from practice.threads import Opened
+from staff import blueprint
+from staff.box import unread
+from staff.inbox import kept, listed
+from staff.thread import open_logged, shown
+from web import forms
+from web.answers import Answer, is_htmx, to
+from web.formats import full_name
+from web.forms import AtMost, Filled, Form, tidy
+from web.gate import drafts_to, visitor
+
+
+class NoteForm(Form):
+    body = TextAreaField(
+        _l("Internal note"),
+        [Filled(_l("Write your note.")), AtMost(BODY_MAX, _l("Use at most 20,000 characters."))],
+        filters=[tidy],
+        render_kw={"data-focus": ""},
+    )
+    mentions = SelectMultipleField(_l("Meant for"), choices=[], validate_choice=False)
+
+
+@blueprint.get("/messages/<key>/notes/new")
+def new_note(key: str) -> Answer:
+    return _page(open_logged(key), forms.opened(NoteForm))
+
+
+@blueprint.post("/messages/<key>/notes")
+@drafts_to("staff.new_note")
+def add_note(key: str) -> Answer:
+    form = NoteForm()
+    if form.validate_on_submit():
+        try:
+            notes.add_note(
+                key,
+                body=form.body.data,
+                mentions=form.mentions.data or [],
+                form_key=form.key.data,
+                by=visitor().actor,
+            )
+            return to("staff.message", key=key, done="noted", **kept())
+        except Invalid as error:
+            form.put(error)
+    return _page(open_logged(key), form, 422)
+
+
+def _page(found: Opened, form: Form, status: int = 200) -> Answer:
+    form.mentions.choices = _choices(notes.colleagues(found.head, visitor().person_id))
+    context = shown(found) | {"form": form}
+    if is_htmx():
+        return render_template("staff/_noting.html", unread=unread(), htmx=True, **context), status
+    which = "sent" if request.args.get("which") == "sent" else "in_box"
+    return render_template("staff/noting.html", **listed(which) | {"notice": None, "title": _("Add note")} | context), status
+
+
+def _choices(colleagues: list[Any]) -> list[tuple[str, str]]:
+    """Namesakes are told apart by their logins."""
+    names = [full_name(one) for one in colleagues]
+    doubled = Counter(names)
+    pairs = zip(colleagues, names, strict=True)
+    return [(one.key, f"{name} ({one.login})" if doubled[name] > 1 else name) for one, name in pairs]
