@@ -1,9 +1,10 @@
 """New Message: the patient is found, a text is sent from a communicator of one's own."""
 
 import pytest
+import sqlalchemy as sa
 
 from practice.db import COMMAND, db, new_key, transaction
-from practice.people import AccountStatus, Person
+from practice.people import AccountStatus, Person, fold
 from tests.staff.helpers import rows
 
 
@@ -108,3 +109,40 @@ def test_the_same_form_twice_is_one_message(cast):
     assert len(places) == 1 and len(rows(cast.sam.get("/staff/sent"))) == 1
     answer = cast.sam.post("/staff/messages/new", data | {"body": "Other words"})
     assert answer.status_code == 409 and "Send as new message" in answer.text
+
+
+def test_namesakes_are_told_apart_by_birth_date_and_record_number(cast):
+    other = cast.patient("sophie2", "KWON", number=7)
+    unmatched = cast.patient("sophie3", "KWON", number=9, record_number=None)
+    with transaction(by=COMMAND, did="set_up_tests") as tx:
+        of_both = Person.id.in_([other.id, unmatched.id])
+        tx.session.execute(sa.update(Person).where(of_both).values(first_name="SOPHIE", name_key=fold("KWON SOPHIE")))
+    found = find(cast.sam, name="kwon, sophie")[0].text
+    for patient, says in (
+        (cast.sophie, "1978-02-24, 00000113"),
+        (other, "1978-02-17, 00000120"),
+        (unmatched, "1978-02-15, not matched"),
+    ):
+        line = found.partition(f"patient={patient.key}")[2].partition("</a>")[0]
+        assert says in line, "the button says whom it chooses"
+    assert found.count("not matched") == 2
+    page = cast.sam.get(f"/staff/messages/new?patient={unmatched.key}").text
+    assert "1978-02-15" in page and "write nothing medical" in page
+    cast.sam.post("/staff/messages/new", form(cast, patient=other.key))
+    assert "Your appointment" in other.get("/messages").text and "Your appointment" not in cast.sophie.get("/messages").text
+
+
+def test_more_than_25_are_cut_and_it_is_said(cast):
+    for n in range(26):
+        cast.patient(f"kim{n:02}", "MANYSON", number=n + 60)
+    page = find(cast.sam, name="manyson")[0].text
+    assert page.count("patient=") == 25 and "Only the first 25 are shown" in page
+    assert "KIM25" in find(cast.sam, name="manyson, kim25")[0].text
+
+
+def test_long_and_right_to_left_names_stand_isolated(cast):
+    cast.patient("x" * 60, "Y" * 60, number=61)
+    cast.patient("מרים", "לוי", number=62)
+    for name, shown in (("yyyy", "Y" * 60), ("לוי", "לוי")):
+        page = find(cast.sam, name=name)[0].text
+        assert f"<bdi>{shown}" in page
