@@ -1,71 +1,20 @@
 """Fields of the patient's forms: what comes out is typed (dates, times, enums), what is not on offer is refused."""
 
 import contextlib
-from collections.abc import Callable
-from datetime import datetime, time
-from typing import Any
+from datetime import datetime
 
-import wtforms
 from flask import request, url_for
-from wtforms import Field
-from wtforms.fields.choices import SelectChoice
-from wtforms.validators import StopValidation
 
 from practice.conversations import promised_by, was_sent
 from practice.db import now
 from practice.drafts import save_draft
 from practice.emergency import emergency_words_in
 from practice.errors import Stale, TooMany
-from practice.settings import MenuItem, RequestType, SwitchedOff, facilities, is_on
+from practice.settings import MenuItem, RequestType, SwitchedOff, is_on
 from web.answers import Answer, page
-from web.formats import gettext as _
 from web.formats import present_practice
 from web.forms import Form
 from web.gate import NEVER_KEPT, visitor
-
-
-def typed(values: dict[str, Any]) -> Callable[[Any], Any]:
-    """A coerce function: the value of a word on offer, itself where it is one already, None for what is not on offer."""
-    known = {value: value for value in values.values()} | values
-    return known.get
-
-
-class Known:
-    """Only what is on offer. `text` says so. Stands before the other validators, because an unknown word reads as nothing."""
-
-    def __init__(self, text: Any) -> None:
-        self.text = text
-
-    def __call__(self, form: Any, field: Field) -> None:
-        found = field.data if isinstance(field.data, list) else [field.data]
-        if any(field.raw_data or ()) and None in found:
-            raise StopValidation(self.text)
-
-
-class Chosen:
-    """One of the choices; "No" is one too. `text` says what to do."""
-
-    field_flags = {"required": True}
-
-    def __init__(self, text: Any) -> None:
-        self.text = text
-
-    def __call__(self, form: Any, field: Field) -> None:
-        if field.data is None and not field.errors:
-            raise StopValidation(self.text)
-
-
-def offer_facilities(field: wtforms.SelectField) -> None:
-    """The practice's facilities as choices; where there is only one, the server decides, whatever the form says."""
-    offered = [SelectChoice(f.key, ", ".join(filter(None, (f.name, f.address)))) for f in facilities()]
-    if len(offered) == 1:
-        field.data = offered[0].value
-    else:
-        offered.insert(0, SelectChoice("", _("Choose")))
-    field.choices = offered
-
-
-HALF_HOURS = {f"{at.hour:02}:{at.minute:02}": at for at in (time(m // 60, m % 60) for m in range(9 * 60, 18 * 60 + 1, 30))}
 
 
 def must_be_on(item: MenuItem, *, form_key: str = "") -> None:

@@ -1,48 +1,18 @@
 """Writing to the practice: a new message, and the form of an answer."""
 
-from typing import Any
-
 from flask import request
-from wtforms import SelectField, StringField, TextAreaField
-from wtforms.fields.choices import SelectChoice
+from wtforms import TextAreaField
 
 from portal import blueprint
 from portal.fields import answer_by, must_be_on, must_warn
-from practice.communicators import Routable, routable_of
-from practice.conversations import BODY_MAX, TITLE_MAX, send
-from practice.db import db
+from practice.conversations import send
 from practice.errors import Invalid
 from practice.settings import MenuItem, RequestType
 from web.answers import Answer, page, to
-from web.formats import gettext as _
 from web.formats import lazy_gettext as _l
-from web.forms import AtMost, Filled, Form, opened, tidy
+from web.forms import Filled, Form, opened, tidy
 from web.gate import visitor
-
-TOO_LONG = AtMost(BODY_MAX, _l("Use at most 20,000 characters"))
-
-
-class MessageForm(Form):
-    """*To* offers only who can receive now. One: preselected and read-only. None: the practice takes it."""
-
-    to = SelectField(_l("To"), validate_choice=False)
-    title = StringField(
-        _l("Title"),
-        [Filled(_l("Write a title")), AtMost(TITLE_MAX, _l("Write a title of at most 120 characters"))],
-        filters=[tidy],
-    )
-    body = TextAreaField(_l("Comments"), [Filled(_l("Write your message")), TOO_LONG], filters=[tidy])
-    offered: list[Routable]
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.offer()
-        self.to.flags.required = True
-
-    def offer(self) -> None:
-        """Looks anew who can receive: it may have changed while the patient was writing."""
-        self.offered = routable_of(db.session(), RequestType.OTHERS)
-        self.to.choices = [SelectChoice("", _("Choose")), *(SelectChoice(c.key, c.title) for c in self.offered)]
+from web.requests import TOO_LONG, MessageForm
 
 
 class ReplyForm(Form):

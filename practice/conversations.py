@@ -19,7 +19,7 @@ from practice.drafts import delete_draft
 from practice.emergency import emergency_words_in
 from practice.errors import Invalid, NotAllowed, NotVisible, SentBefore, Stale, TooMany
 from practice.outbox import tell_of_answer
-from practice.people import AccountStatus, Person, Staff, must_be_admin
+from practice.people import AccountStatus, Kind, Person, Staff, must_be_admin
 from practice.settings import REQUESTED_IN, Practice, RequestType, SwitchedOff, calendar_of, is_on, promise_days, the_practice
 from practice.threads import (
     Event,
@@ -91,8 +91,10 @@ def send(
 ) -> Sent:
     """A patient's new thread, put in front of whoever is in charge of it (routing.py).
 
+    `by` the patient, or a member of staff who takes it by phone: then it counts as the patient's message, with that author.
     `to`: for Others the key of the picked communicator. `fields`: what else the form said, to tell a repeat from other words.
-    Raises Invalid, SentBefore when the form's key was sent with other words, SwitchedOff, TooMany.
+    Raises Invalid, SentBefore when the form's key was sent with other words, SwitchedOff, TooMany; NotAllowed for a locked
+    account, and NotVisible to staff for their own account and who are in charge of nothing.
     """
     body = clean("body", body, BODY_MAX)
     title = clean("title", title, TITLE_MAX)
@@ -105,7 +107,10 @@ def send(
             return again
         practice = the_practice(tx.session)
         _check_switch(practice, kind, is_by_patient=by.person == patient)
-        _check_limit(tx.session, patient)
+        if by.person == patient:
+            _check_limit(tx.session, patient)
+        else:
+            _check_may_take(tx.session, patient, by)
         picked = routing.picked_for_others(tx.session, to) if kind == RequestType.OTHERS else None
         thread = Thread(
             key=new_key(),
@@ -460,6 +465,23 @@ def _check_limit(session: Session, patient: int) -> None:
             return
         if oldest + span > now():
             raise TooMany(int((oldest + span - now()).total_seconds()) + 1)
+
+
+def _check_may_take(session: Session, patient: int, by: Actor) -> None:
+    """Whether a member of staff may write down what this patient said. The limits of sends are the patients' own."""
+    box = _box(session, by)
+    status = session.scalar(_PATIENT_HELD, {"patient": patient})
+    if not box.mine or patient == box.own_patient or status is None:
+        raise NotVisible
+    if status != AccountStatus.ACTIVE:
+        raise NotAllowed("the account is locked")
+
+
+_PATIENT_HELD = (
+    sa.select(Person.status)
+    .where(Person.id == sa.bindparam("patient"), Person.kind == Kind.PATIENT)
+    .with_for_update(read=True, key_share=True)
+)
 
 
 def _write(

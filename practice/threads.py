@@ -374,6 +374,7 @@ _MESSAGES = (
         Message.body,
         Message.sent_at,
         Message.author_id,
+        Person.kind.label("author_kind"),
         Person.last_name,
         Person.first_name,
     )

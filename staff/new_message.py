@@ -49,10 +49,7 @@ class MessageForm(Form):
 def new_message() -> Answer:
     """First the search; with a patient chosen (or a kept draft) the form."""
     form = forms.opened(MessageForm, patient=request.args.get("patient", "")[:22])
-    values = sessions.kept_filter(visitor(), request.args.get("filter", ""))
-    find = FindForm(formdata=None)
-    find.name.data, find.record_number.data = values.get("name", ""), values.get("record_number", "")
-    return _page(form, find, _find(values) if values else None)
+    return _page(form, *sought())
 
 
 @blueprint.post("/messages/new")
@@ -75,22 +72,36 @@ def send_message() -> Answer:
     return to("staff.message", key=sent.thread_key, which="sent", done="sent")
 
 
+def sought() -> tuple[FindForm, list[Any] | None]:
+    """The search as it was filled in, and whom it found; None when nobody was searched for."""
+    values = sessions.kept_filter(visitor(), request.args.get("filter", ""))
+    find = FindForm(formdata=None)
+    find.name.data, find.record_number.data = values.get("name", ""), values.get("record_number", "")
+    return find, _find(values) if values else None
+
+
 @blueprint.post("/patients/searches")
 def find_patient() -> Answer:
-    """Names and birth dates stay out of addresses: the session keeps them."""
     form = FindForm()
+    key = searched(form)
+    return to("staff.new_message", filter=key) if key else _page(MessageForm(formdata=None), form, None, 422)
+
+
+def searched(form: FindForm) -> str:
+    """Keeps with the session who is looked for, so that names and birth dates stay out of addresses; answers its key there.
+    Nothing where the form cannot be taken, which then says why."""
     is_valid = form.validate_on_submit()
     if is_valid and not (form.name.data or form.dob.data or form.record_number.data):
         form.put(Invalid("name", _("Write a name, a date of birth or a record number.")))
         is_valid = False
     if not is_valid:
-        return _page(MessageForm(formdata=None), form, None, 422)
+        return ""
     values = {
         "name": form.name.data or "",
         "dob": form.dob.data.isoformat() if form.dob.data else "",
         "record_number": form.record_number.data or "",
     }
-    return to("staff.new_message", filter=sessions.keep_filter(visitor(), values))
+    return sessions.keep_filter(visitor(), values)
 
 
 def _page(form: Form, find: Form, found: list[Any] | None, status: int = 200) -> tuple[str, int]:
@@ -104,7 +115,8 @@ def _page(form: Form, find: Form, found: list[Any] | None, status: int = 200) ->
         "find": find,
         "found": found,
         "most": MOST_FOUND,
-        "patient": _patient(form.patient.data or "", box.own_patient),
+        "patient": patient_with(form.patient.data or "", box.own_patient),
+        "here_after": "staff.new_message",
         "admins": [] if box.mine else admins(),
     }
     return render_template("staff/new_message.html", **context), status
@@ -119,7 +131,8 @@ _PATIENTS = (
 )  # fmt: skip
 
 
-def _patient(key: str, own: int) -> Any:
+def patient_with(key: str, own: int) -> Any:
+    """Names, status, id, birth date and record number of the patient with this key; None for oneself and who is not there."""
     return db.session.execute(_PATIENTS.where(Person.key == key, Person.id != own)).first() if key else None
 
 

@@ -9,6 +9,7 @@ Answer = str | tuple[str, int] | tuple[str, int, dict[str, str]] | BaseResponse
 
 NOTICES = (
     "sent",
+    "taken",
     "saved",
     "deleted",
     "removed",

@@ -51,6 +51,12 @@ def _new(cast: Any) -> dict[str, Any]:
     return {"player": cast.sam, "data": data}
 
 
+def _taken(cast: Any) -> dict[str, Any]:
+    to = cast.communicator("Clinicians")
+    data = {"key": new_key(), "patient": cast.sophie.key, "type": "Others", "title": "A", "body": "B", "to": to}
+    return {"player": cast.sam, "data": data}
+
+
 EXAMPLES = {
     "staff.inbox": nothing,
     "staff.sent_items": nothing,
@@ -68,5 +74,8 @@ EXAMPLES = {
     "staff.add_note": _note,
     "staff.new_message": nothing,
     "staff.send_message": _new,
+    "staff.new_request": nothing,
+    "staff.find_caller": lambda cast: {"data": {"name": "KWON"}},
+    "staff.take_request": _taken,
     "staff.find_patient": lambda cast: {"data": {"name": "KWON"}},
 }
