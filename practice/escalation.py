@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from practice.calendar import business_days_ago
 from practice.communicators import AudienceCommunicator, eligible
 from practice.db import Transaction, now
-from practice.outbox import Notice, NoticeState, Occasion
+from practice.outbox import Notice, NoticeState, Occasion, as_wished
 from practice.people import AccountStatus, Person, Staff
 from practice.settings import calendar_of, the_practice
 from practice.threads import Message, Thread
@@ -60,7 +60,7 @@ def _mark(session: Session, threads: list[int], at: datetime, column: str) -> No
 
 _there = eligible().subquery("eligible")
 _PRESENT = (
-    sa.select(Thread.id.label("thread_id"), Staff.id.label("person_id"))
+    sa.select(Thread.id.label("thread_id"), Staff.id.label("person_id"), Staff.notices)
     .select_from(Thread)
     .join(AudienceCommunicator, AudienceCommunicator.audience_id == Thread.audience_id)
     .join(_there, _there.c.communicator_id == AudienceCommunicator.communicator_id)
@@ -71,7 +71,7 @@ _PRESENT = (
 )
 """Those in charge who are there, each once: in Use or not, its staff still answer what a communicator has."""
 _ADMINS = (
-    sa.select(Thread.id.label("thread_id"), Staff.id.label("person_id"))
+    sa.select(Thread.id.label("thread_id"), Staff.id.label("person_id"), Staff.notices)
     .select_from(Thread)
     .join(Staff, Staff.own_patient_id.is_distinct_from(Thread.patient_id))
     .join(Person, Person.id == Staff.id)
@@ -95,6 +95,7 @@ def _tell(session: Session, occasion: Occasion, threads: list[int], at: datetime
     who = people.where(Thread.id.in_(threads)).subquery("who")
     found = sa.select(Thread.id, Thread.due_at, _first_waiting.label("message_id")).where(Thread.id.in_(threads))
     about = found.subquery("about")
+    due, is_told = as_wished(session, occasion, who.c.notices, at)
     key = sa.literal(occasion[0]) + sa.cast(about.c.message_id, sa.String) + "-" + sa.cast(who.c.person_id, sa.String)
     values = (
         key,
@@ -104,12 +105,12 @@ def _tell(session: Session, occasion: Occasion, threads: list[int], at: datetime
         about.c.message_id,
         sa.literal(NoticeState.WAITING, Notice.state.type),
         sa.literal(0),
-        sa.literal(at),
+        due,
         sa.literal(at),
     )
     told = sa.exists().where(
         Notice.message_id == about.c.message_id, Notice.person_id == who.c.person_id, Notice.occasion == occasion
     )
-    rows = sa.select(*values).join(about, about.c.id == who.c.thread_id).where(about.c.message_id.is_not(None), ~told)
+    rows = sa.select(*values).join(about, about.c.id == who.c.thread_id).where(about.c.message_id.is_not(None), is_told, ~told)
     rows = rows.order_by(about.c.due_at, about.c.id, who.c.person_id)
     session.execute(sa.insert(Notice).from_select(_COLUMNS, rows))

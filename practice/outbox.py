@@ -4,20 +4,21 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from practice.calendar import at_local, local_day
 from practice.db import Model, Transaction, changed, choice, new_key, now
-from practice.people import AccountStatus, NoticePreference, Patient, Person
+from practice.people import AccountStatus, NoticePreference, Patient, Person, Staff
 from practice.settings import Practice
 
 LEASE = timedelta(minutes=2)
 BACK_OFF = [timedelta(minutes=m) for m in (1, 5, 15, 60, 240)]
 KEPT = timedelta(days=30)
 MORNING = time(8)  # when the day's mail leaves, by the practice's clock
-TOGETHER = 50  # answers told in one mail
+TOGETHER = 50  # notices told in one mail
 
 
 class Occasion(StrEnum):
@@ -29,6 +30,24 @@ class Occasion(StrEnum):
     ESCALATED = "escalated"  # to admins: it has, and it was not mended
     UNREAD = "unread"  # to its author: the patient has not opened what you wrote
     PASSWORD = "password"  # to whoever has the account: its password was changed
+    SEVERAL = "several"  # a mail to staff that tells of more than one of these; no notice is of it
+
+
+TRAYS = frozenset({Occasion.UNROUTED, Occasion.ESCALATED})
+"""To admins, whatever they wish: who wants no mails has them in the morning's, since nobody else may know."""
+MESSAGE_BOX = frozenset(Occasion) - TRAYS - {Occasion.ANSWERED, Occasion.PASSWORD}
+"""To staff as each wishes: of what is found in the Message Box, told together in one mail, and to those who may see it."""
+
+
+def told_with(occasion: Occasion) -> frozenset[Occasion]:
+    """The occasions that stand together with this one in a mail: they lead to the same place."""
+    return MESSAGE_BOX if occasion in MESSAGE_BOX else frozenset({occasion})
+
+
+def occasion_of(told: Iterable[Occasion]) -> Occasion:
+    """What a mail is about that brings notices of these occasions."""
+    occasions = set(told)
+    return occasions.pop() if len(occasions) == 1 else Occasion.SEVERAL
 
 
 class NoticeState(StrEnum):
@@ -80,9 +99,33 @@ def tell(
 ) -> None:
     """Queues a notice for each of `people` in the transaction that causes it, due `at` a moment (naive UTC; without: at once).
 
-    A person is told once of an occasion.
+    A person is told once of an occasion; staff as each wishes: at once, in the next morning's mail, or not at all.
     """
-    _queue(tx, [(occasion, person, at or now()) for person in people], thread, message)
+    told = list(people)
+    wishes = dict(tx.session.connection().execute(_WISHES_OF_STAFF, {"people": told}).all()) if told else {}
+    due = {one: _due(tx.session, occasion, wishes.get(one, NoticePreference.EACH), at or now()) for one in told}
+    _queue(tx, [(occasion, person, when) for person, when in due.items() if when], thread, message)
+
+
+_WISHES_OF_STAFF = sa.select(Staff.id, Staff.notices).where(
+    Staff.id.in_(sa.bindparam("people", expanding=True)), Staff.notices != NoticePreference.EACH
+)
+
+
+def _due(session: sa.orm.Session, occasion: Occasion, wish: NoticePreference, at: datetime) -> datetime | None:
+    """When somebody with this wish is told of what is due `at` a moment; None: not at all."""
+    if wish == NoticePreference.EACH or occasion == Occasion.PASSWORD:
+        return at
+    if wish == NoticePreference.NONE and occasion not in TRAYS:
+        return None
+    return next_morning(session, after=at)
+
+
+def as_wished(session: sa.orm.Session, occasion: Occasion, wish: Any, at: datetime) -> tuple[Any, Any]:
+    """The same for an INSERT that tells many at once: by the column of their wish, when, and a condition that they are told."""
+    in_the_morning = sa.literal(next_morning(session, after=at))
+    is_told = sa.true() if occasion in TRAYS else wish != NoticePreference.NONE
+    return sa.case((wish == NoticePreference.EACH, sa.literal(at)), else_=in_the_morning), is_told
 
 
 def _queue(tx: Transaction, told: list[tuple[Occasion, int, datetime]], thread: int | None, message: int | None) -> None:
@@ -108,35 +151,37 @@ def _queue(tx: Transaction, told: list[tuple[Occasion, int, datetime]], thread: 
 def tell_of_answer(tx: Transaction, patient: int, *, thread: int, message: int, sent_at: datetime) -> None:
     """Queues the notice that an answer waits, as the patient wishes: at once, in tomorrow morning's mail, or none; and to its
     author that it stays unread, for the day the practice's setting says: it falls when the patient has opened it by then."""
-    wish, days = tx.session.connection().execute(_WISHES, {"patient": patient}).one()
-    told = []
-    if wish != NoticePreference.NONE:
-        told.append((Occasion.ANSWERED, patient, next_morning(tx.session) if wish == NoticePreference.DAILY else now()))
+    whose = {"patient": patient, "author": tx.by.person}
+    wish, days, own_wish = tx.session.connection().execute(_WISHES, whose).one()
+    told = [(Occasion.ANSWERED, patient, _due(tx.session, Occasion.ANSWERED, wish, now()))]
     if days and tx.by.person:
-        told.append((Occasion.UNREAD, tx.by.person, sent_at + timedelta(days=days)))
-    _queue(tx, told, thread, message)
+        late = sent_at + timedelta(days=days)
+        told.append((Occasion.UNREAD, tx.by.person, _due(tx.session, Occasion.UNREAD, own_wish, late) if own_wish else late))
+    _queue(tx, [(occasion, person, due) for occasion, person, due in told if due], thread, message)
 
 
 _unread_days = sa.select(Practice.unread_days).scalar_subquery()
-_WISHES = sa.select(Patient.notices, _unread_days).where(Patient.id == sa.bindparam("patient"))
+_own_wish = sa.select(Staff.notices).where(Staff.id == sa.bindparam("author")).scalar_subquery()
+_WISHES = sa.select(Patient.notices, _unread_days, _own_wish).where(Patient.id == sa.bindparam("patient"))
 
 
-def next_morning(session: sa.orm.Session) -> datetime:
-    """The next time (naive UTC) that clocks in the practice show eight in the morning."""
+def next_morning(session: sa.orm.Session, *, after: datetime | None = None) -> datetime:
+    """The next time (naive UTC; `after` a moment, without: the present) that clocks in the practice show eight in the morning."""
+    after = after or now()
     zone = session.scalar(sa.select(Practice.time_zone)) or "UTC"
-    today = local_day(now(), zone)
+    today = local_day(after, zone)
     at = at_local(today, MORNING, zone)
-    return at if at > now() else at_local(today + timedelta(days=1), MORNING, zone)
+    return at if at > after else at_local(today + timedelta(days=1), MORNING, zone)
 
 
-def wish_changed(session: sa.orm.Session, patient: int, wish: NoticePreference) -> None:
-    """What waits to be told follows a new wish."""
-    theirs = Notice.person_id == patient, Notice.occasion == Occasion.ANSWERED
+def wish_changed(session: sa.orm.Session, person: int, wish: NoticePreference) -> None:
+    """What waits to be told follows a new wish; what is not due before the morning stays for its day."""
+    theirs = [Notice.person_id == person, Notice.occasion != Occasion.PASSWORD]
     if wish == NoticePreference.NONE:  # also what a worker that died has leased: nobody is to send it again
-        session.execute(sa.delete(Notice).where(*theirs, _IS_OPEN))
-    else:
-        at = next_morning(session) if wish == NoticePreference.DAILY else now()
-        session.execute(sa.update(Notice).where(*theirs, Notice.state == NoticeState.WAITING).values(next_at=at))
+        session.execute(sa.delete(Notice).where(*theirs, Notice.occasion.not_in(TRAYS), _IS_OPEN))
+    at = now() if wish == NoticePreference.EACH else next_morning(session)
+    soon = Notice.state == NoticeState.WAITING, Notice.next_at <= next_morning(session)
+    session.execute(sa.update(Notice).where(*theirs, *soon).values(next_at=at))
 
 
 @dataclass(frozen=True)
@@ -153,10 +198,12 @@ class Leased:
 _IS_OPEN = sa.text("state IN ('waiting', 'leased')")
 _DUE = (
     sa.select(Notice.id)
+    .join(Person, Person.id == Notice.person_id)
     .where(_IS_OPEN, Notice.next_at <= sa.bindparam("at"))
     .order_by(Notice.next_at)
     .limit(1)
-    .with_for_update(skip_locked=True)
+    # The person too: while one worker gathers what goes in their mail, no other begins a second one.
+    .with_for_update(skip_locked=True, key_share=True)
 )
 
 
@@ -171,21 +218,26 @@ _OPENED = sa.text(
 Sees = Callable[[sa.orm.Session, int, int], bool]
 """Whether a person, by the id, may see a thread on the staff side now."""
 OF_AN_ANSWER = {Occasion.ANSWERED, Occasion.UNREAD}  # let fall when the patient has opened it
-TO_WHO_SEES = {Occasion.MENTIONED, Occasion.OVERDUE, Occasion.UNREAD}  # let fall when the person may not see the thread any more
+# What somebody did meanwhile: received it, answered it, or handed it to those who can receive.
+_MENDED = sa.text(
+    "SELECT outbox.id FROM outbox JOIN thread ON thread.id = outbox.thread_id WHERE outbox.id IN :ids"
+    " AND (outbox.occasion = 'waiting' AND NOT thread.is_unread OR outbox.occasion = 'unrouted' AND thread.unrouted_since IS NULL"
+    " OR outbox.occasion IN ('overdue', 'escalated') AND thread.due_at IS NULL)"
+).bindparams(sa.bindparam("ids", expanding=True))
 
 
 def lease(session: sa.orm.Session, sees: Sees) -> Leased | None:
     """Takes what is due next for two minutes; whoever dies meanwhile loses it to the next worker. None: nothing is due.
 
-    All answers that a patient is to be told of now go in one mail. Who has no active account any more is told nothing,
-    nobody is told of an answer that was opened or taken back meanwhile, no staff of the late and unread that is theirs no more.
+    All that a person is to be told of now and that leads to the same place goes in one mail. Who has no active account any more
+    is told nothing; nobody is told of an answer that was opened or taken back meanwhile, of what somebody received, answered or
+    handed on, no staff of what they may not see any more.
     """
     at = now()
     notice = session.get(Notice, session.scalar(_DUE, {"at": at}) or 0)
     if notice is None:
         return None
-    is_answer = notice.occasion == Occasion.ANSWERED
-    together = _in_one_mail(session, notice, at) if is_answer else [notice]
+    together = [notice] if notice.occasion == Occasion.PASSWORD else _in_one_mail(session, notice, at)
     for one in together:
         one.state, one.next_at = NoticeState.LEASED, at + LEASE
         one.attempts += 1
@@ -196,22 +248,37 @@ def lease(session: sa.orm.Session, sees: Sees) -> Leased | None:
             one.state = NoticeState.DEAD
         together = []
     gone = set(session.scalars(_OPENED, {"ids": [one.id for one in together if one.occasion in OF_AN_ANSWER]}))
-    gone |= {n.id for n in together if n.occasion in TO_WHO_SEES and not sees(session, n.person_id, n.thread_id or 0)}
+    gone |= set(session.scalars(_MENDED, {"ids": [one.id for one in together]}))
+    gone |= {
+        n.id
+        for n in together
+        if n.occasion in MESSAGE_BOX and n.id not in gone and not sees(session, n.person_id, n.thread_id or 0)
+    }
     for one in together:
         if one.id in gone:
             session.delete(one)
     left = [one for one in together if one.id not in gone]
     threads = list(dict.fromkeys(one.thread_id for one in left if one.thread_id is not None))
-    return Leased([one.id for one in left], left[0].key if left else "", notice.occasion, person.email, threads)
+    return Leased(
+        [one.id for one in left],
+        left[0].key if left else "",
+        occasion_of(n.occasion for n in left or [notice]),
+        person.email,
+        threads,
+    )
 
 
 def _in_one_mail(session: sa.orm.Session, notice: Notice, at: datetime) -> list[Notice]:
-    """What goes with a notice of an answer, itself too: all that is due to the patient and was never tried.
+    """What goes with a notice, itself too: all that is due to the person, leads to the same place, and was never tried.
 
     Of a mail that was tried before the very same again: whoever has got it knows it by its Message-ID, that of the first.
     """
     when = Notice.next_at == notice.next_at if notice.attempts else Notice.next_at <= at
-    same = Notice.person_id == notice.person_id, Notice.occasion == notice.occasion, Notice.attempts == notice.attempts
+    same = (
+        Notice.person_id == notice.person_id,
+        Notice.occasion.in_(told_with(notice.occasion)),
+        Notice.attempts == notice.attempts,
+    )
     found = sa.select(Notice).where(_IS_OPEN, when, *same).order_by(Notice.id).limit(TOGETHER)
     return list(session.scalars(found.with_for_update(skip_locked=True)))
 

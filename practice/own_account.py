@@ -130,17 +130,20 @@ def _end(session: Any, *which: Any) -> int:
 # ---- Wishes --------------------------------------------------------------------------------------
 
 
-def change_notices(patient: int, wish: NoticePreference, *, by: Actor) -> None:
-    """How often the patient is told by mail that an answer waits; what waits to be told follows."""
-    with transaction(by=by, did="change_notices", patient=patient) as tx:
-        row = tx.session.get_one(Patient, patient, with_for_update=True)
+def change_notices(person: int, wish: NoticePreference, *, by: Actor) -> None:
+    """How often a patient is told by mail that an answer waits, or staff of what waits for them; what is queued follows."""
+    with transaction(by=by, did="change_notices") as tx:
+        staff = tx.session.get(Staff, person, with_for_update=True)
+        row = staff or tx.session.get_one(Patient, person, with_for_update=True)
+        tx.patient = None if staff else person
         tx.note_change({"notices": row.notices}, {"notices": wish})
         row.notices = wish
-        wish_changed(tx.session, patient, wish)
+        wish_changed(tx.session, person, wish)
 
 
-def notices_of(patient: int) -> NoticePreference:
-    return db.session.scalars(sa.select(Patient.notices).where(Patient.id == patient)).one()
+def notices_of(person: int) -> NoticePreference:
+    both = sa.union_all(*(sa.select(kind.notices).where(kind.id == person) for kind in (Patient, Staff)))
+    return NoticePreference(db.session.scalars(both).one())
 
 
 # ---- Who opened my messages ----------------------------------------------------------------------

@@ -23,7 +23,7 @@ from practice.communicators import (
 )
 from practice.db import Model, Transaction, changed, now
 from practice.errors import Invalid, Stale
-from practice.outbox import Notice, NoticeState, Occasion, tell
+from practice.outbox import Notice, NoticeState, Occasion, as_wished, tell
 from practice.people import Staff, active_admins
 from practice.settings import RequestType
 from practice.threads import Delivery, Event, History, Message, Thread, ThreadState, last_message_id, recount
@@ -341,7 +341,9 @@ def _tell_all(
     """A notice for each pair of waiting thread and recipient, in one statement. Keys come from the ids of message and person,
     who are told of it once."""
     who = _eligible_for(audience)
-    people = sa.select(who.c.staff_id, Staff.own_patient_id).join(Staff, Staff.id == who.c.staff_id).distinct().subquery()
+    columns = (who.c.staff_id, Staff.own_patient_id, Staff.notices)
+    people = sa.select(*columns).join(Staff, Staff.id == who.c.staff_id).distinct().subquery()
+    due, is_told = as_wished(session, Occasion.WAITING, people.c.notices, at)
     key = sa.literal("w") + sa.cast(_last_message, sa.String) + "-" + sa.cast(people.c.staff_id, sa.String)
     rows = (
         sa.select(
@@ -352,10 +354,11 @@ def _tell_all(
             _last_message,
             sa.literal(NoticeState.WAITING, Notice.state.type),
             sa.literal(0),
-            sa.literal(at),
+            due,
             sa.literal(at),
         )
         .join(people, sa.true())
+        .where(is_told)
         .where(*group, sa.or_(people.c.own_patient_id.is_(None), people.c.own_patient_id != Thread.patient_id))
         .where(
             ~sa.exists().where(
@@ -363,5 +366,5 @@ def _tell_all(
             )
         )
     )
-    columns = ["key", "occasion", "person_id", "thread_id", "message_id", "state", "attempts", "next_at", "created_at"]
-    session.execute(sa.insert(Notice).from_select(columns, rows))
+    into = ["key", "occasion", "person_id", "thread_id", "message_id", "state", "attempts", "next_at", "created_at"]
+    session.execute(sa.insert(Notice).from_select(into, rows))

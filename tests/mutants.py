@@ -310,6 +310,7 @@ MUTANTS: list[Mutant] = [
         (".join(Staff, Staff.id == who.c.staff_id)", ".join(Staff, sa.true())", TWIN_WOKEN),
         (".distinct().subquery()", ".subquery()", "test_a_person_in_two_that_wake_at_once_is_told_once"),
         (".where(*group, sa.or_(people", ".where(sa.or_(people", BESIDE),
+        ("        .where(is_told)\n", "", "test_staff_are_told_as_each_wishes"),
         ("people.c.own_patient_id.is_(None), people", "people", WAKES),
         (", people.c.own_patient_id != Thread.patient_id", "", TWIN_WOKEN),
         (", sa.or_(people.c.own_patient_id.is_(None), people.c.own_patient_id != Thread.patient_id))", ")", TWIN_WOKEN),

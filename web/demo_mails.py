@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from flask import Blueprint, render_template
 
 from practice.db import db
-from practice.outbox import Leased, Notice, NoticeState
+from practice.outbox import Leased, Notice, NoticeState, occasion_of, told_with
 from practice.people import Person
 from practice.threads import Thread, reference_of
 from web.gate import ANYONE, allow
@@ -30,18 +30,18 @@ def mails() -> str:
         .order_by(Notice.sent_at.desc(), Notice.id.desc())
         .limit(50)
     )
-    sent = [list(rows) for _, rows in groupby(db.session.execute(newest), lambda row: (row.sent_at, row.email, row.occasion))]
-    return render_template("demo/mails.html", mails=[_mail(rows) for rows in sent])
+    sent = groupby(db.session.execute(newest), lambda row: (row.sent_at, row.email, told_with(row.occasion)))
+    return render_template("demo/mails.html", mails=[_mail(list(rows)) for _, rows in sent])
 
 
 def _mail(rows: list[Any]) -> dict[str, Any]:
     """What was told together went in one mail."""
     first = rows[0]
-    about = [row for row in reversed(rows) if row.key]
+    about = {row.key: reference_of(row.id) for row in reversed(rows) if row.key}
     return {
-        "occasion": first.occasion,
+        "occasion": occasion_of(row.occasion for row in rows),
         "created_at": first.created_at,
         "email": first.email,
-        "threads": [row.key for row in about],
-        "references": [reference_of(row.id) for row in about],
+        "threads": list(about),
+        "references": list(about.values()),
     }

@@ -6,9 +6,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
-from practice import outbox, own_account
-from practice.db import WRITE, clock_at, db, now
+from practice import conversations, notes, outbox, own_account
+from practice.db import WRITE, clock_at, db, new_key, now, transaction
 from practice.jobs import send_due
 from practice.outbox import Notice, NoticeState, Occasion, next_morning
 from practice.people import NoticePreference, Person
@@ -205,6 +206,146 @@ def test_many_answers_are_told_in_few_mails_and_each_once(cast, monkeypatch):
     mails = sent_at(morning())
     told = [thread for mail in mails for thread in mail.threads]
     assert len(mails) == 3 and sorted(told) == sorted(set(told)) and len(told) == 5
+
+
+# ---- To staff, as each wishes ----------------------------------------------------------------------
+
+
+def staff_wish(cast, how, who=None):
+    own_account.change_notices((who or cast.nina).id, how, by=(who or cast.nina).actor)
+
+
+def to_staff(cast, who=None):
+    db.session.close()
+    found = sa.select(Notice).where(Notice.person_id == (who or cast.nina).id).order_by(Notice.id)
+    return list(db.session.scalars(found))
+
+
+def mails_to(cast, at, who=None):
+    """The mails to a member of staff that leave at a moment."""
+    mails, address = [], f"{(who or cast.nina).login}@test.example"
+    with clock_at(at):
+        send_due(mails.append)
+    db.session.close()
+    return [mail for mail in mails if mail.email == address]
+
+
+@pytest.mark.parametrize("is_set_based", [False, True])
+@pytest.mark.parametrize(("how", "at_once", "in_the_morning"), [(EACH, 1, 0), (DAILY, 0, 1), (NONE, 0, 0)])
+def test_staff_are_told_as_each_wishes(cast, how, at_once, in_the_morning, is_set_based):
+    staff_wish(cast, how, cast.sam)
+    cast.change("Scheduler", is_in_use=not is_set_based)
+    cast.send(cast.sophie, "Appointment")
+    cast.change("Scheduler")  # what waited until somebody could receive it is told by one statement
+    assert len(to_staff(cast, cast.sam)) == at_once + in_the_morning
+    at = morning()
+    assert [len(mails_to(cast, now(), cast.sam)), len(mails_to(cast, at, cast.sam))] == [at_once, in_the_morning]
+
+
+def test_what_a_colleague_wishes_is_nothing_to_me(cast):
+    staff_wish(cast, NONE, cast.fay)
+    asked(cast)
+    assert to_staff(cast, cast.fay) == [] and len(mails_to(cast, now())) == 1
+
+
+def test_daily_is_one_mail_of_all_that_waits_in_the_box(cast):
+    staff_wish(cast, DAILY)
+    key, _ = asked(cast), asked(cast)
+    notes.add_note(key, body="Look", mentions=[cast.nina.key], form_key=new_key(), by=cast.fay.actor)
+    (mail,) = mails_to(cast, morning())
+    assert (mail.occasion, len(mail.ids), len(mail.threads)) == (Occasion.SEVERAL, 3, 2)
+
+
+def test_what_is_due_together_goes_in_one_mail_to_those_who_are_told_at_once(cast):
+    asked(cast), asked(cast)
+    (mail,) = mails_to(cast, now())
+    assert (mail.occasion, len(mail.threads)) == (Occasion.WAITING, 2)
+
+
+def test_what_was_received_or_answered_meanwhile_is_not_told(cast):
+    staff_wish(cast, DAILY)
+    first, second = asked(cast), asked(cast)
+    answered(cast, first)
+    conversations.receive(second, version=cast.thread(second).version, by=cast.fay.actor)
+    assert mails_to(cast, morning()) == [] and [n for n in to_staff(cast) if n.occasion == Occasion.WAITING] == []
+
+
+def test_who_may_not_see_it_any_more_is_not_told(cast):
+    staff_wish(cast, DAILY)
+    key = asked(cast)
+    notes.add_note(key, body="Look", mentions=[cast.nina.key], form_key=new_key(), by=cast.fay.actor)
+    cast.change("Clinicians", staff=[cast.fay])
+    assert mails_to(cast, morning()) == [] and to_staff(cast) == []
+
+
+def test_a_trays_notice_comes_in_the_morning_to_an_admin_who_wants_none(cast):
+    staff_wish(cast, NONE, cast.ada)
+    cast.change("Scheduler", is_in_use=False)
+    cast.send(cast.sophie, "Appointment")
+    assert mails_to(cast, now(), cast.ada) == []
+    (mail,) = mails_to(cast, morning(), cast.ada)
+    assert mail.occasion == Occasion.UNROUTED
+
+
+def test_what_is_routed_meanwhile_is_not_told_to_admins(cast):
+    staff_wish(cast, DAILY, cast.ada)
+    cast.change("Scheduler", is_in_use=False)
+    cast.send(cast.sophie, "Appointment")
+    cast.change("Scheduler")
+    assert len(to_staff(cast, cast.ada)) == 1
+    assert mails_to(cast, morning(), cast.ada) == []
+
+
+@pytest.mark.parametrize(("after", "at_once", "in_the_morning"), [(EACH, 1, 0), (DAILY, 0, 1), (NONE, 0, 0)])
+@pytest.mark.parametrize("before", [EACH, DAILY])
+def test_a_new_wish_of_staff_moves_what_waits(cast, before, after, at_once, in_the_morning):
+    staff_wish(cast, before)
+    asked(cast)
+    staff_wish(cast, after)
+    at = morning()
+    assert [len(mails_to(cast, now())), len(mails_to(cast, at))] == [at_once, in_the_morning]
+
+
+def test_a_new_wish_leaves_what_is_due_on_another_day(cast):
+    answered(cast, asked(cast))
+    later = [n.next_at for n in to_staff(cast) if n.occasion == Occasion.UNREAD]
+    staff_wish(cast, DAILY)
+    staff_wish(cast, EACH)
+    assert later and [n.next_at for n in to_staff(cast) if n.occasion == Occasion.UNREAD] == later
+
+
+def test_no_wish_keeps_a_changed_password_untold(cast):
+    staff_wish(cast, NONE)
+    with transaction(by=cast.nina.actor, did="set_up_tests") as tx:
+        outbox.tell(tx, Occasion.PASSWORD, [cast.nina.id])
+    staff_wish(cast, NONE)
+    (mail,) = mails_to(cast, now())
+    assert mail.occasion == Occasion.PASSWORD
+
+
+def test_two_workers_never_gather_two_mails_of_one_person(cast):
+    if db.engines[WRITE].dialect.name != "postgresql":
+        pytest.skip("SQLite has one writer at a time")
+    staff_wish(cast, NONE, cast.fay)
+    asked(cast), asked(cast)
+    db.session.close()
+    with Session(db.engines[WRITE]) as first, Session(db.engines[WRITE]) as second:
+        assert first.scalar(outbox._DUE, {"at": now()}) is not None
+        assert second.scalar(outbox._DUE, {"at": now()}) is None, "the other notice is of the same person"
+
+
+def test_the_mails_to_staff_lead_to_the_box_and_say_no_name(cast):
+    staff_wish(cast, DAILY)
+    key = asked(cast)
+    notes.add_note(key, body="Look", mentions=[cast.nina.key], form_key=new_key(), by=cast.fay.actor)
+    with db.engines[WRITE].begin() as connection:
+        connection.execute(sa.update(Notice).values(next_at=now()))
+    send_due(lambda _: None)
+    with fresh_context(cast.app), cast.app.test_request_context(base_url=HOME):
+        page = demo_mails.mails()
+    mail = page.partition("The Message Box needs you")[2].partition("</article>")[0]
+    assert f"Reference: {reference_of(cast.thread(key).id)}" in mail and mail.count(reference_of(cast.thread(key).id)) == 1
+    assert "KWON" not in mail and "STAFF" not in mail and "Look" not in mail
 
 
 def test_the_demo_shows_one_mail_for_what_was_told_together(cast):
