@@ -73,23 +73,25 @@ def search(cast: Any) -> dict[str, Any]:
     return {"data": {"words": "inhaler"}, "player": cast.sophie}
 
 
-def password(cast: Any) -> dict[str, Any]:
+def password(cast: Any, whose: Any = None) -> dict[str, Any]:
+    who = whose or cast.sophie
     new = "three plums on a roof"
     with transaction(by=COMMAND, did="set_up_tests") as tx:
-        tx.session.get_one(Person, cast.sophie.id).password_hash = hash_password(PASSWORD)
-    return {"data": {"present": PASSWORD, "password": new, "password_again": new, "key": "k1"}, "player": cast.sophie}
+        tx.session.get_one(Person, who.id).password_hash = hash_password(PASSWORD)
+    return {"data": {"present": PASSWORD, "password": new, "password_again": new, "key": "k1"}, "player": who}
 
 
 def mails(cast: Any) -> dict[str, Any]:
     return {"data": {"notices": "daily"}, "player": cast.sophie}
 
 
-def log_in(cast: Any) -> dict[str, Any]:
+def log_in(cast: Any, whose: Any = None, others: Any = ()) -> dict[str, Any]:
     """Another session of the same person; nobody else has it."""
-    open_session(db.session.get_one(Person, cast.sophie.id), by=cast.sophie.actor, device="Firefox on Windows")
-    newest = sa.select(LoginSession).where(LoginSession.person_id == cast.sophie.id).order_by(LoginSession.id.desc())
+    who = whose or cast.sophie
+    open_session(db.session.get_one(Person, who.id), by=who.actor, device="Firefox on Windows")
+    newest = sa.select(LoginSession).where(LoginSession.person_id == who.id).order_by(LoginSession.id.desc())
     key = key_of(db.session.scalars(newest).first())
-    return {"own": {"key": key}, "player": cast.sophie, "others": [(cast.jihae, {"key": key}), (cast.hugo, {"key": key})]}
+    return {"own": {"key": key}, "player": who, "others": [(one, {"key": key}) for one in others or (cast.jihae, cast.hugo)]}
 
 
 def reply(cast: Any) -> dict[str, Any]:

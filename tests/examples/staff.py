@@ -4,6 +4,7 @@ from typing import Any
 
 from practice import conversations
 from practice.db import new_key
+from tests.examples.portal import log_in, password
 
 
 def nothing(cast: Any) -> dict[str, Any]:
@@ -70,6 +71,12 @@ EXAMPLES = {
     "staff.restore": _answered,
     "staff.respond": _thread,
     "staff.send_reply": lambda cast: _reply(cast) | {"expected": 409},
+    "staff.account": nothing,
+    "staff.change_account": lambda cast: {"data": {"notices": "daily"}},
+    "staff.change_password": lambda cast: password(cast, cast.sam),
+    "staff.log_ins": nothing,
+    "staff.end_log_in": lambda cast: log_in(cast, cast.sam, (cast.fay, cast.ada)),
+    "staff.end_other_log_ins": nothing,
     "staff.new_note": _thread,
     "staff.add_note": _note,
     "staff.new_message": nothing,

@@ -1,0 +1,66 @@
+"""My Account of staff: own data as the practice has them, mails, keys, password, log-ins; whoever is in charge of nothing too."""
+
+from typing import Any
+
+from wtforms import BooleanField
+
+from practice import own_account
+from practice.people import NoticePreference
+from staff import blueprint
+from staff.box import my_box, unread
+from web import account as shared
+from web.account import Desk, wish_field
+from web.answers import Answer, notice, to
+from web.formats import lazy_gettext as _l
+from web.forms import Form
+from web.gate import visitor
+
+
+def box_words() -> dict[str, Any]:
+    return {"box": my_box(), "unread": unread(), "notice": notice()}
+
+
+DESK = Desk("staff", more=box_words)
+
+
+class WishesForm(Form):
+    notices = wish_field(_l("E-mails about what waits for you"), _l("An e-mail at once"))
+    uses_shortcuts = BooleanField(_l("Use keyboard shortcuts in the Message Box"))
+
+
+@blueprint.get("/account")
+def account() -> Answer:
+    found = own_account.of_staff(visitor().person_id)
+    form = WishesForm(formdata=None, notices=found.notices, uses_shortcuts=found.uses_shortcuts)
+    return DESK.page("account.html", account=found, form=form)
+
+
+@blueprint.post("/account")
+def change_account() -> Answer:
+    form, me = WishesForm(), visitor()
+    if not form.validate_on_submit():
+        return DESK.page("account.html", 422, account=own_account.of_staff(me.person_id), form=form)
+    own_account.change_wishes(
+        me.person_id, NoticePreference(form.notices.data), uses_shortcuts=form.uses_shortcuts.data, by=me.actor
+    )
+    return to("staff.account", done="saved")
+
+
+@blueprint.route("/account/password", methods=["GET", "POST"])
+def change_password() -> Answer:
+    return shared.change_password(DESK)
+
+
+@blueprint.get("/account/log-ins")
+def log_ins() -> Answer:
+    return shared.log_ins(DESK)
+
+
+@blueprint.post("/account/log-ins/<key>/end")
+def end_log_in(key: str) -> Answer:
+    return shared.end_log_in(DESK, key)
+
+
+@blueprint.post("/account/log-ins/end")
+def end_other_log_ins() -> Answer:
+    return shared.end_other_log_ins(DESK)
