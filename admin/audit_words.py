@@ -20,6 +20,7 @@ VERBS: dict[str, Any] = {
     "request_appointment": _l("asked for an appointment"),
     "request_result": _l("asked for a result"),
     "request_amendment": _l("asked for an amendment"),
+    "recall": _l("took back an answer before it was sent"),
     "receive": _l("marked as received"),
     "close": _l("closed a thread"),
     "remove": _l("removed a thread from the lists"),

@@ -98,6 +98,7 @@ def event_words() -> dict[Event, str]:
         Event.RELEASED: _("released"),
         Event.OPENED: _("opened by an admin, with a reason"),
         Event.MOVED: _("moved to another account of the patient"),
+        Event.RECALLED: _("an answer taken back before it was sent"),
     }
 
 

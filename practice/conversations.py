@@ -1,4 +1,4 @@
-"""The verbs of messages: send, reply, answer, receive, close, remove, restore. Each is one transaction."""
+"""The verbs of messages: send, reply, answer, recall, receive, close, remove, restore. Each is one transaction."""
 
 import hashlib
 import json
@@ -15,24 +15,31 @@ from practice import routing
 from practice.calendar import business_hours_later, due_at, end_of_day, local_day
 from practice.communicators import AudienceCommunicator, Box, Communicator, box_of, eligible
 from practice.db import Actor, Transaction, again_if_doubled, changed, db, new_key, now, transaction
-from practice.drafts import delete_draft
+from practice.drafts import delete_draft, put_back, save_draft
 from practice.emergency import emergency_words_in
-from practice.errors import Invalid, NotAllowed, NotVisible, SentBefore, Stale, TooMany
-from practice.outbox import tell_of_answer
+from practice.errors import BeingSent, Invalid, NotAllowed, NotVisible, Recalled, SentBefore, Stale, TooMany
+from practice.outbox import tell_of_answer, untell
 from practice.people import AccountStatus, Kind, Person, Staff, must_be_admin
 from practice.settings import REQUESTED_IN, Practice, RequestType, SwitchedOff, calendar_of, is_on, promise_days, the_practice
 from practice.threads import (
+    BEFORE,
+    STANDS,
     Event,
     History,
     Message,
+    Recall,
     Thread,
     ThreadState,
     Verb,
+    before_answer,
     can_claim,
     can_close,
     can_receive,
     can_remove,
+    is_being_sent,
     is_claimed,
+    keep_before,
+    kept_before,
     last_message_id,
     mark,
     move,
@@ -45,6 +52,7 @@ from practice.threads import (
 TITLE_MAX = 120  # code points, after NFC
 BODY_MAX = 20_000
 HOURLY, DAILY = 60, 200  # sends of a patient; repeats of a form do not count
+UNDO = timedelta(seconds=10)  # so long an answer is being sent, and can be recalled
 
 
 @dataclass(frozen=True)
@@ -150,6 +158,8 @@ def reply(thread_key: str, *, body: str, form_key: str, by: Actor) -> Sent:
         move(tx, thread, Verb.WRITE)
         thread.removed_at = thread.closed_at = thread.hidden_by_patient_at = None
         _waits(tx, thread, the_practice(tx.session), said=[body])
+        if is_being_sent(thread):
+            _waits_before_answer(thread)
         message = _write(tx, thread, body, form_key, digest, title="")
         routing.route(tx, thread, message=message.id)
         return Sent(thread.key, thread.id, True)
@@ -172,11 +182,17 @@ def show_again(thread_key: str, *, by: Actor) -> None:
 
 def _set_hidden(tx: Transaction, thread_key: str, at: datetime | None) -> None:
     thread = thread_of_patient(tx.session, thread_key, tx.by.person or 0, lock=True)
-    tx.is_silent = (thread.hidden_by_patient_at is None) == (at is None)
-    if not tx.is_silent:
-        # Says nothing to the staff: an open page of theirs stays true, so the version stays.
-        hidden = sa.update(Thread).where(Thread.id == thread.id).values(hidden_by_patient_at=at, version=Thread.version)
-        tx.session.execute(hidden.execution_options(synchronize_session=False))
+    before = before_answer(thread.before_answer or "") if is_being_sent(thread) else None
+    was = before["hidden_by_patient_at"] if before else thread.hidden_by_patient_at
+    tx.is_silent = (was is None) == (at is None)
+    if tx.is_silent:
+        return
+    values: dict[str, Any] = {"hidden_by_patient_at": at}
+    if before:  # until the answer that is being sent brings it back
+        values = kept_before(before | values)
+    # Says nothing to the staff: an open page of theirs stays true, so the version stays.
+    hidden = sa.update(Thread).where(Thread.id == thread.id).values(**values, version=Thread.version)
+    tx.session.execute(hidden.execution_options(synchronize_session=False))
 
 
 # ---- The staff side ------------------------------------------------------------------------------
@@ -186,8 +202,10 @@ def _set_hidden(tx: Transaction, thread_key: str, at: datetime | None) -> None:
 def answer(thread_key: str, *, body: str, form_key: str, seen: int, by: Actor, communicator: str | None = None) -> Sent:
     """A member of staff answers; receives first what the patient wrote. `seen` is the id of the last message they have read.
 
-    `communicator`: the key of the one it is from, one of theirs that has the thread (without: their first).
-    Raises NotVisible, Invalid, SentBefore, and Stale when somebody wrote after `seen`: read it, then send again.
+    It is committed whole and reaches the patient after UNDO; until then recall() takes it back, and nothing else may change
+    the thread's state. `communicator`: the key of the one it is from, one of theirs that has the thread (without: their first).
+    Raises NotVisible, Invalid, SentBefore, and Stale when somebody wrote after `seen`: read it, then send again. Of its kind
+    BeingSent, and Recalled when what was read up to, or what this form sent, was taken back.
     """
     body = clean("body", body, BODY_MAX)
     digest = _digest(thread_key, body, communicator)
@@ -196,8 +214,10 @@ def answer(thread_key: str, *, body: str, form_key: str, seen: int, by: Actor, c
         again = _sent_before(tx.session, by, form_key, digest)
         if again:
             return again
-        if last_message_id(tx.session, thread.id) != seen:
-            raise Stale("somebody wrote meanwhile")
+        _must_not_be_being_sent(thread)
+        newest = last_message_id(tx.session, thread.id)
+        if newest != seen:
+            raise Recalled("an answer was taken back") if newest < seen else Stale("somebody wrote meanwhile")
         mine = box.mine_of(thread.audience_id)
         on_behalf = next((m for m in mine if m.key == communicator), None if communicator else mine[0])
         if on_behalf is None:
@@ -206,6 +226,7 @@ def answer(thread_key: str, *, body: str, form_key: str, seen: int, by: Actor, c
         message = _write(
             tx, thread, body, form_key, digest, title=on_behalf.title, communicator=on_behalf.id, is_from_patient=False
         )
+        keep_before(thread, {name: getattr(thread, name) for name in BEFORE})
         move(tx, thread, Verb.ANSWER)
         thread.last_staff_message_at = message.sent_at
         promise(thread, None, None)
@@ -253,11 +274,66 @@ def start(patient_key: str, *, communicator: str, title: str, body: str, form_ke
         tx.session.add(thread)
         tx.session.flush()
         message = _write(tx, thread, body, form_key, digest, title=mine.title, communicator=mine.id, is_from_patient=False)
+        keep_before(thread, {name: getattr(thread, name) for name in BEFORE})
         thread.last_staff_message_at = message.sent_at
         routing.start_with(tx, thread, mine.id, message=message.id)
         tell_of_answer(tx, patient.id, thread=thread.id, message=message.id, sent_at=message.sent_at)
         tx.about, tx.patient = thread.key, patient.id
         return Sent(thread.key, thread.id, True)
+
+
+def recall(thread_key: str, *, message: str, pages: tuple[str, str], by: Actor) -> tuple[bool, str]:
+    """Undo of answer and start, by their author, until the message arrives: nobody sees it any more, and the thread is as it
+    was. What the patient wrote meanwhile stays.
+
+    `message`: its key; `pages`: the addresses of the pages where its text is a draft again, as an answer and as the beginning
+    of a thread. Answers whether it was the latter, and the draft's key; an empty one where it was recalled before.
+    Raises NotVisible, and Stale when it is too late.
+    """
+    with transaction(by=by, did="recall", about=thread_key) as tx:
+        theirs = Message.key == message, Message.author_id == by.person
+        recalled = tx.session.scalar(sa.select(Message).join(Thread).where(*theirs, Thread.key == thread_key))
+        if recalled is None:
+            raise NotVisible
+        thread = tx.session.get_one(Thread, recalled.thread_id, with_for_update=True)
+        if tx.session.get(Recall, recalled.id):
+            tx.is_silent = True
+            return thread.last_patient_message_at is None and thread.last_staff_message_at is None, ""
+        _of_staff(tx, thread_key)
+        if recalled.sent_at <= now():
+            raise Stale("it has arrived")
+        tx.session.add(Recall(message_id=recalled.id, by_id=by.person, at=now()))
+        for name, value in before_answer(thread.before_answer or "").items():
+            setattr(thread, name, value)
+        record(tx, thread.id, Event.RECALLED, up_to=recalled.id)
+        mark(tx, thread)
+        untell(tx, message=recalled.id)
+        is_start = thread.last_patient_message_at is None and thread.last_staff_message_at is None
+        values = {"communicator": _key_of(tx.session, recalled.communicator_id), "body": recalled.body}
+        if is_start:
+            values |= {"patient": tx.session.get_one(Person, thread.patient_id).key, "title": thread.title}
+        draft = put_back(tx, recalled.author_id, about=pages[is_start], values={name: [value] for name, value in values.items()})
+        if recalled.sent_at <= now():  # it took long: the patient may be reading it
+            raise Stale("it has arrived")
+        return is_start, draft
+
+
+def keep_reply(thread_key: str, *, key: str, about: str, values: dict[str, list[str]], seen: int | None, by: Actor) -> int:
+    """Saves the draft of an answer, as save_draft does, and moves the author's own claim on: for the practice's claim time in
+    business hours from now."""
+    with transaction(by=by, did="save_draft", about=key) as tx:
+        tx.is_silent = True  # save_draft leaves its own row
+        mine = Thread.key == thread_key, Thread.claimed_by_id == by.person, Thread.claimed_until > now()
+        claimed = tx.session.scalar(sa.select(Thread.id).where(*mine).with_for_update())
+        if claimed:  # an open page stays true, so the version stays
+            moved = sa.update(Thread).where(Thread.id == claimed).values(claimed_until=_claimed_until(tx), version=Thread.version)
+            tx.session.execute(moved.execution_options(synchronize_session=False))
+        return save_draft(by.person or 0, key=key, about=about, values=values, seen=seen, by=by)
+
+
+def _claimed_until(tx: Transaction) -> datetime:
+    practice = the_practice(tx.session)
+    return business_hours_later(now(), practice.claim_hours, calendar_of(practice, tx.session))
 
 
 def receive(thread_key: str, *, version: int, by: Actor) -> None:
@@ -277,6 +353,7 @@ def close(thread_key: str, *, version: int, by: Actor) -> None:
     """No further answer is needed; receives first. A patient's reply opens it again. Raises NotVisible, Stale."""
     with transaction(by=by, did="close", about=thread_key) as tx:
         thread = _of_staff_seen(tx, thread_key, version)
+        _must_not_be_being_sent(thread)
         if not can_close(thread):
             raise Stale("closed before")
         _receive(tx, thread, up_to=last_message_id(tx.session, thread.id))
@@ -296,6 +373,7 @@ def remove(thread_key: str, *, version: int, by: Actor) -> None:
     """
     with transaction(by=by, did="remove", about=thread_key) as tx:
         thread = _of_staff_seen(tx, thread_key, version)
+        _must_not_be_being_sent(thread)
         if thread.removed_at is not None:
             raise Stale("deleted before")
         if not can_remove(thread):
@@ -324,9 +402,8 @@ def claim(thread_key: str, *, version: int, by: Actor) -> None:
         thread = _of_staff_seen(tx, thread_key, version)
         if not can_claim(thread):
             raise Stale("claimed or closed")
-        practice = the_practice(tx.session)
         thread.claimed_by_id = by.person
-        thread.claimed_until = business_hours_later(now(), practice.claim_hours, calendar_of(practice, tx.session))
+        thread.claimed_until = _claimed_until(tx)
         record(tx, thread.id, Event.CLAIMED)
         tx.session.flush()
 
@@ -420,8 +497,17 @@ def _of_staff_seen(tx: Transaction, key: str, version: int) -> Thread:
     return thread
 
 
+def _must_not_be_being_sent(thread: Thread) -> None:
+    if is_being_sent(thread):
+        raise BeingSent("an answer is being sent")
+
+
+def _key_of(session: Session, communicator: int | None) -> str:
+    return session.scalar(sa.select(Communicator.key).where(Communicator.id == communicator)) or ""
+
+
 _SENT_BEFORE = (
-    sa.select(Thread.key, Thread.id, Thread.title, Message.digest, Message.body)
+    sa.select(Thread.key, Thread.id, Thread.title, Message.digest, Message.body, (~STANDS).label("is_recalled"))
     .join(Thread, Thread.id == Message.thread_id)
     .where(Message.author_id == sa.bindparam("author"), Message.form_key == sa.bindparam("form_key"))
 )
@@ -447,6 +533,8 @@ def _sent_before(session: Session, by: Actor, form_key: str, digest: str) -> Sen
         return None
     if before.digest != digest:
         raise SentBefore(before.key, before.title, before.body)
+    if before.is_recalled:
+        raise Recalled("it was taken back")
     return Sent(before.key, before.id, False)
 
 
@@ -505,7 +593,7 @@ def _write(
         communicator_id=communicator,
         communicator_title=title,
         body=body,
-        sent_at=now(),
+        sent_at=now() if is_from_patient else now() + UNDO,
         form_key=form_key,
         digest=digest,
     )
@@ -534,6 +622,16 @@ def _waits(tx: Transaction, thread: Thread, practice: Practice, *, said: list[st
     if thread.waiting_since is None:
         promise(thread, at, promised_by(practice, thread.type, at, session=tx.session))
     mark(tx, thread)
+
+
+def _waits_before_answer(thread: Thread) -> None:
+    """The same for an answer that is being sent: the patient sees, and Undo brings back, that the thread waits."""
+    before = before_answer(thread.before_answer or "")
+    if before["waiting_since"] is None:
+        before |= {"waiting_since": thread.waiting_since, "due_at": thread.due_at}
+    words = before["has_emergency_words"] or thread.has_emergency_words
+    gone = dict.fromkeys(("closed_at", "removed_at", "hidden_by_patient_at"))
+    keep_before(thread, before | gone | {"state": thread.state, "has_emergency_words": words})
 
 
 def promised_by(practice: Practice, kind: RequestType, at: datetime, *, session: Session | None = None) -> datetime:

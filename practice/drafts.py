@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from practice.db import Actor, Model, changed, db, now, transaction
+from practice.db import Actor, Model, Transaction, changed, db, new_key, now, transaction
 from practice.errors import NotVisible, Stale, TooMany
 from practice.people import Person
 
@@ -69,13 +69,24 @@ def save_draft(
         return draft.version
 
 
+def put_back(tx: Transaction, author: int, *, about: str, values: dict[str, list[str]]) -> str:
+    """A text that was sent and recalled is a draft again, with a new key, which comes back; one too many rather than lost."""
+    key = new_key()
+    draft = Draft(key=key, author_id=author, about=about, values=json.dumps(values), version=1, waits=False, saved_at=now())
+    tx.session.add(draft)
+    tx.session.flush()
+    return key
+
+
 def count_drafts(session: Session, author: int) -> int:
     return session.scalar(sa.select(sa.func.count()).where(Draft.author_id == author)) or 0
 
 
-# By name: messages are read by nobody down here.
-_MESSAGE = sa.table("message", sa.column("author_id", sa.Integer), sa.column("form_key", sa.String))
-_WAS_SENT = sa.select(sa.true()).where(_MESSAGE.c.author_id == sa.bindparam("of"), _MESSAGE.c.form_key == sa.bindparam("named"))
+# By name: messages and notes are read by nobody down here.
+_SENT = [sa.table(name, sa.column("author_id", sa.Integer), sa.column("form_key", sa.String)) for name in ("message", "note")]
+_WAS_SENT = sa.union_all(
+    *(sa.select(sa.true()).where(t.c.author_id == sa.bindparam("of"), t.c.form_key == sa.bindparam("named")) for t in _SENT)
+)
 
 
 def draft_values(author: int, key: str) -> dict[str, list[str]] | None:

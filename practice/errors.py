@@ -38,6 +38,14 @@ class Stale(Refused):
     status = 409
 
 
+class BeingSent(Stale):
+    """An answer to the patient is on its way: until it has arrived or was recalled nothing else changes the thread."""
+
+
+class Recalled(Stale):
+    """The answer that was read, or this very form, was taken back meanwhile."""
+
+
 class SentBefore(Refused):
     """The form's key was sent already, with other words; `thread_key`, `title` and `body` are what was sent then."""
 

@@ -149,15 +149,21 @@ def _queue(tx: Transaction, told: list[tuple[Occasion, int, datetime]], thread: 
 
 
 def tell_of_answer(tx: Transaction, patient: int, *, thread: int, message: int, sent_at: datetime) -> None:
-    """Queues the notice that an answer waits, as the patient wishes: at once, in tomorrow morning's mail, or none; and to its
-    author that it stays unread, for the day the practice's setting says: it falls when the patient has opened it by then."""
+    """Queues the notice that an answer waits, as the patient wishes: when it arrives (`sent_at`, naive UTC), in the next
+    morning's mail, or none; and to its author that it stays unread, for the day the practice's setting says: it falls when the
+    patient has opened it by then."""
     whose = {"patient": patient, "author": tx.by.person}
     wish, days, own_wish = tx.session.connection().execute(_WISHES, whose).one()
-    told = [(Occasion.ANSWERED, patient, _due(tx.session, Occasion.ANSWERED, wish, now()))]
+    told = [(Occasion.ANSWERED, patient, _due(tx.session, Occasion.ANSWERED, wish, sent_at))]
     if days and tx.by.person:
         late = sent_at + timedelta(days=days)
         told.append((Occasion.UNREAD, tx.by.person, _due(tx.session, Occasion.UNREAD, own_wish, late) if own_wish else late))
     _queue(tx, [(occasion, person, due) for occasion, person, due in told if due], thread, message)
+
+
+def untell(tx: Transaction, *, message: int) -> None:
+    """The answer was recalled before anybody was told of it."""
+    tx.session.execute(sa.delete(Notice).where(Notice.message_id == message, Notice.occasion.in_(OF_AN_ANSWER)))
 
 
 _unread_days = sa.select(Practice.unread_days).scalar_subquery()
@@ -174,6 +180,11 @@ def next_morning(session: sa.orm.Session, *, after: datetime | None = None) -> d
     return at if at > after else at_local(today + timedelta(days=1), MORNING, zone)
 
 
+# By name, as below. An answer that is being sent is told of when it arrives, not before.
+_M = sa.table("message", sa.column("id", sa.Integer), sa.column("sent_at", sa.DateTime)).c
+_arrives = sa.select(_M.sent_at).where(_M.id == Notice.message_id).correlate(Notice).scalar_subquery()
+
+
 def wish_changed(session: sa.orm.Session, person: int, wish: NoticePreference) -> None:
     """What waits to be told follows a new wish; what is not due before the morning stays for its day."""
     theirs = [Notice.person_id == person, Notice.occasion != Occasion.PASSWORD]
@@ -181,7 +192,7 @@ def wish_changed(session: sa.orm.Session, person: int, wish: NoticePreference) -
         session.execute(sa.delete(Notice).where(*theirs, Notice.occasion.not_in(TRAYS), _IS_OPEN))
     at = now() if wish == NoticePreference.EACH else next_morning(session)
     soon = Notice.state == NoticeState.WAITING, Notice.next_at <= next_morning(session)
-    session.execute(sa.update(Notice).where(*theirs, *soon).values(next_at=at))
+    session.execute(sa.update(Notice).where(*theirs, *soon).values(next_at=sa.case((_arrives > at, _arrives), else_=at)))
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from practice.people import (
 from practice.records import RecordValue
 from practice.routing import communicators_of, hold_routing_still, wake
 from practice.sessions import end_sessions_of
-from practice.threads import PAGE, Event, History, Message, Page, Thread, ThreadState
+from practice.threads import PAGE, Event, History, Message, Page, Thread, ThreadState, last_of_thread
 
 RECORD_NUMBER_MAX = 20
 MANY = 5_000  # ids in one statement
@@ -342,15 +342,12 @@ def _is_alone(session: Session, staff: int, audience: int) -> bool:
     return any(row.staff_id == staff for row in people) and not any(r.is_present for r in people if r.staff_id != staff)
 
 
-_last_message = sa.select(sa.func.max(Message.id)).where(Message.thread_id == Thread.id).correlate(Thread).scalar_subquery()
-
-
 def _tell_admins(tx: Transaction, group: list[sa.ColumnElement[bool]], at: datetime) -> None:
     """A notice for each admin and thread of the group, unless they were told of this message before. Keys come from the ids
     of message and person, as in routing: they have room for the largest."""
-    key = sa.literal("u") + sa.cast(_last_message, sa.String) + "-" + sa.cast(Person.id, sa.String)
+    key = sa.literal("u") + sa.cast(last_of_thread, sa.String) + "-" + sa.cast(Person.id, sa.String)
     told = sa.exists().where(
-        Notice.message_id == _last_message, Notice.person_id == Person.id, Notice.occasion == Occasion.UNROUTED
+        Notice.message_id == last_of_thread, Notice.person_id == Person.id, Notice.occasion == Occasion.UNROUTED
     )
     rows = (
         sa.select(
@@ -358,7 +355,7 @@ def _tell_admins(tx: Transaction, group: list[sa.ColumnElement[bool]], at: datet
             sa.literal(Occasion.UNROUTED, Notice.occasion.type),
             Person.id,
             Thread.id,
-            _last_message,
+            last_of_thread,
             sa.literal(NoticeState.WAITING, Notice.state.type),
             sa.literal(0),
             sa.literal(at),

@@ -26,7 +26,7 @@ from practice.errors import Invalid, Stale
 from practice.outbox import Notice, NoticeState, Occasion, as_wished, tell
 from practice.people import Staff, active_admins
 from practice.settings import RequestType
-from practice.threads import Delivery, Event, History, Message, Thread, ThreadState, last_message_id, recount
+from practice.threads import Delivery, Event, History, Thread, ThreadState, last_message_id, last_of_thread, recount
 
 TITLES_MAX = 400  # of many communicators in one line of the history, which holds 1,000 characters with its escapes
 
@@ -301,10 +301,6 @@ def _reaches_somebody(communicators: set[int]) -> sa.ColumnElement[bool]:
     return sa.exists().where(*in_use, there.c.is_present == 1, Staff.id == there.c.staff_id, another).correlate(Thread)
 
 
-_newest = sa.select(sa.func.max(Message.id)).where(Message.thread_id == Thread.id)
-_last_message = _newest.correlate(Thread).scalar_subquery()  # by itself it would not correlate from inside another subquery
-
-
 def _deliver_all(session: Session, group: Group, communicator: int, title: str, at: datetime) -> None:
     rows = sa.select(Thread.id, sa.literal(communicator), sa.literal(title), sa.literal(at)).where(*group)
     session.execute(sa.insert(Delivery).from_select(["thread_id", "communicator_id", "title", "at"], rows))
@@ -313,7 +309,7 @@ def _deliver_all(session: Session, group: Group, communicator: int, title: str, 
 def _record_all(session: Session, group: Group, did: Event, title: str, at: datetime, *, by: int | None = None) -> None:
     """A line in the history of each thread of the group: it was put in front of what `title` names."""
     words = sa.literal(json.dumps({"title": title if len(title) < TITLES_MAX else title[:TITLES_MAX] + "…"}, ensure_ascii=False))
-    values = (Thread.id, sa.literal(at), sa.literal(by, sa.Integer), sa.literal(did, History.did.type), _last_message, words)
+    values = (Thread.id, sa.literal(at), sa.literal(by, sa.Integer), sa.literal(did, History.did.type), last_of_thread, words)
     columns = ["thread_id", "at", "by_id", "did", "up_to_id", "words"]
     session.execute(sa.insert(History).from_select(columns, sa.select(*values).where(*group)))
 
@@ -344,14 +340,14 @@ def _tell_all(
     columns = (who.c.staff_id, Staff.own_patient_id, Staff.notices)
     people = sa.select(*columns).join(Staff, Staff.id == who.c.staff_id).distinct().subquery()
     due, is_told = as_wished(session, Occasion.WAITING, people.c.notices, at)
-    key = sa.literal("w") + sa.cast(_last_message, sa.String) + "-" + sa.cast(people.c.staff_id, sa.String)
+    key = sa.literal("w") + sa.cast(last_of_thread, sa.String) + "-" + sa.cast(people.c.staff_id, sa.String)
     rows = (
         sa.select(
             key,
             sa.literal(Occasion.WAITING, Notice.occasion.type),
             people.c.staff_id,
             Thread.id,
-            _last_message,
+            last_of_thread,
             sa.literal(NoticeState.WAITING, Notice.state.type),
             sa.literal(0),
             due,
@@ -362,7 +358,7 @@ def _tell_all(
         .where(*group, sa.or_(people.c.own_patient_id.is_(None), people.c.own_patient_id != Thread.patient_id))
         .where(
             ~sa.exists().where(
-                Notice.message_id == _last_message, Notice.person_id == people.c.staff_id, Notice.occasion == Occasion.WAITING
+                Notice.message_id == last_of_thread, Notice.person_id == people.c.staff_id, Notice.occasion == Occasion.WAITING
             )
         )
     )

@@ -86,10 +86,16 @@ class Visitor:
 
 
 # How many of the patient's threads hold an answer not yet opened; by name, because threads are read by nobody down here.
-_UNREAD = sa.literal_column(
-    "(SELECT count(*) FROM thread WHERE thread.patient_id = patient.id AND thread.hidden_by_patient_at IS NULL"
-    " AND thread.last_staff_message_at > coalesce(thread.patient_read_at, thread.created_at))",
-    sa.Integer,
+# One that is being sent does not count yet, but the one before it does.
+_times = ("hidden_by_patient_at", "last_staff_message_at", "answered_before_at", "patient_read_at", "created_at")
+_t = sa.table("thread", sa.column("patient_id", sa.Integer), *(sa.column(name, sa.DateTime) for name in _times)).c
+_read_at = sa.func.coalesce(_t.patient_read_at, _t.created_at)
+_UNREAD = (
+    sa.select(sa.func.count())
+    .where(_t.patient_id == Patient.id, _t.hidden_by_patient_at.is_(None), _t.last_staff_message_at > _read_at)
+    .where(sa.or_(_t.last_staff_message_at <= sa.bindparam("now", type_=sa.DateTime), _t.answered_before_at > _read_at))
+    .correlate(Patient)
+    .scalar_subquery()
 )
 _VISITOR = (
     sa.select(
@@ -124,8 +130,8 @@ def visitor_with(key: str, *, address: str | None = None) -> tuple[Visitor, Any]
 
     A session past its idle or absolute end comes back as `is_expired`: it may leave a draft and nothing else.
     """
-    row = db.session.connection().execute(_VISITOR, {"key_hash": token_hash(key)}).first()
     at = now()
+    row = db.session.connection().execute(_VISITOR, {"key_hash": token_hash(key), "now": at}).first()
     if row is None or row.status != AccountStatus.ACTIVE:
         return None
     ends_at = min(row.idle_ends_at, row.ends_at)

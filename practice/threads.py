@@ -1,10 +1,12 @@
 """Threads and their messages: the tables, the states, and the questions that the pages ask of them."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
+from types import SimpleNamespace
 from typing import Any
 
 import sqlalchemy as sa
@@ -172,6 +174,10 @@ class Recall(Model):
     at: Mapped[datetime]
 
 
+STANDS = ~sa.exists().where(Recall.message_id == Message.id)
+"""A condition on Message: it was not recalled."""
+
+
 class Delivery(Model):
     """The thread was put in front of a communicator. Ended by a transfer, never erased. Only routing.py writes it."""
 
@@ -301,15 +307,22 @@ def thread_with_reference(said: str) -> int:
 # ---- Loading one, through who may ----------------------------------------------------------------
 
 
+# One whose only message was recalled is a thread no more.
+_HAS_MESSAGES = sa.or_(Thread.last_patient_message_at.is_not(None), Thread.last_staff_message_at.is_not(None))
+
+
 def thread_of_patient(session: Session, key: str, patient: int, *, lock: bool = False) -> Thread:
     """The patient's own thread. Raises NotVisible for anybody else's and for what is not there."""
-    return _one(session, sa.select(Thread).where(Thread.key == key, Thread.patient_id == patient), lock)
+    thread = _one(session, sa.select(Thread).where(Thread.key == key, Thread.patient_id == patient), lock)
+    if thread.last_patient_message_at is None and answered_for_patient(thread) is None:
+        raise NotVisible
+    return thread
 
 
 def thread_of_box(session: Session, key: str, audiences: list[int], own_patient: int, *, lock: bool = False) -> Thread:
     """A thread that one of these audiences has, and that is not the person's own. Raises NotVisible else."""
     mine = sa.select(Thread).where(Thread.key == key, Thread.audience_id.in_(audiences), Thread.patient_id != own_patient)
-    return _one(session, mine, lock)
+    return _one(session, mine.where(_HAS_MESSAGES), lock)
 
 
 def _one(session: Session, statement: sa.Select[Thread], lock: bool) -> Thread:
@@ -320,10 +333,71 @@ def _one(session: Session, statement: sa.Select[Thread], lock: bool) -> Thread:
 
 
 def last_message_id(session: Session, thread: int) -> int:
+    """The newest message that was not recalled; 0 where there is none."""
     return session.connection().scalar(_LAST_MESSAGE, {"thread": thread}) or 0
 
 
-_LAST_MESSAGE = sa.select(sa.func.max(Message.id)).where(Message.thread_id == sa.bindparam("thread"))
+_newest_first = sa.select(Message.id).where(STANDS).order_by(Message.id.desc()).limit(1)  # no max(): it would read them all
+_LAST_MESSAGE = _newest_first.where(Message.thread_id == sa.bindparam("thread"))
+last_of_thread = _newest_first.where(Message.thread_id == Thread.id).correlate(Thread).scalar_subquery()
+
+
+# ---- While an answer is being sent ---------------------------------------------------------------
+
+# It is committed whole, with a time a few seconds ahead: nothing has to run for it to arrive. Until then Undo recalls it, and
+# the patient sees the thread as it was before.
+BEFORE = (
+    "state", "waiting_since", "due_at", "has_emergency_words", "closed_at", "removed_at", "hidden_by_patient_at",
+    "last_staff_message_at", "duplicate_of_id", "late_told_at", "escalated_at",
+)  # fmt: skip
+"""What an answer may change in a thread, and Undo puts back."""
+_WAITED, _NOT_HIDDEN = '"state": "waiting"', '"hidden_by_patient_at": null'  # as before_answer says it
+
+
+def kept_before(before: dict[str, Any]) -> dict[str, Any]:
+    """What Undo puts back, and the patient sees until the answer arrives, as columns of the thread keep it."""
+    is_hidden = before["hidden_by_patient_at"] is not None
+    answered = None if is_hidden else before["last_staff_message_at"]
+    return {"before_answer": json.dumps(before, default=datetime.isoformat), "answered_before_at": answered}
+
+
+def keep_before(thread: Thread, before: dict[str, Any]) -> None:
+    for name, value in kept_before(before).items():
+        setattr(thread, name, value)
+
+
+def before_answer(said: str) -> dict[str, Any]:
+    """The values of BEFORE by name, from what a thread keeps of them."""
+    before = json.loads(said)
+    times = {name: datetime.fromisoformat(at) for name, at in before.items() if name.endswith(("_at", "_since")) and at}
+    return before | times | {"state": ThreadState(before["state"])}
+
+
+def is_being_sent(thread: Any) -> bool:
+    """Whether its last answer has not reached the patient yet."""
+    return thread.last_staff_message_at is not None and thread.last_staff_message_at > now()
+
+
+def answered_for_patient(thread: Any) -> datetime | None:
+    """When the last answer came that has reached the patient (not asked of what the patient has hidden)."""
+    return thread.answered_before_at if is_being_sent(thread) else thread.last_staff_message_at
+
+
+def as_patient_sees(rows: Iterable[Any]) -> list[Any]:
+    """Rows of threads, with what an answer that is being sent changes as it was before."""
+    return [_before(row) if row.before_answer else row for row in rows]
+
+
+def _before(row: Any) -> Any:
+    before = before_answer(row.before_answer)
+    there = row._asdict()
+    return SimpleNamespace(**there | {name: value for name, value in before.items() if name in there})
+
+
+_present = sa.bindparam("now", type_=Thread.created_at.type)
+_is_being_sent = Thread.last_staff_message_at > _present
+_kept_before = sa.case((_is_being_sent, Thread.before_answer)).label("before_answer")  # long: read when it is needed
+_has_arrived = (Message.sent_at <= _present, STANDS)
 
 
 # ---- The open thread -----------------------------------------------------------------------------
@@ -355,6 +429,7 @@ _HEAD = sa.select(
     Thread.created_at,
     Thread.has_emergency_words,
     Thread.hidden_by_patient_at,
+    _kept_before,
     Person.last_name,
     Person.first_name,
     Person.email,
@@ -380,10 +455,11 @@ _MESSAGES = (
     )
     .select_from(Message)
     .join(Person, Person.id == Message.author_id)
-    .where(Message.thread_id == sa.bindparam("thread"), Message.id < sa.bindparam("before"))
+    .where(Message.thread_id == sa.bindparam("thread"), Message.id < sa.bindparam("before"), STANDS)
     .order_by(Message.id.desc())
     .limit(sa.bindparam("limit"))
 )
+_MESSAGES_FOR_PATIENT = _MESSAGES.where(Message.sent_at <= _present)
 EVENTS = 200
 _HISTORY = (
     sa.select(History.id, History.at, History.did, History.up_to_id, History.words, Person.last_name, Person.first_name)
@@ -402,6 +478,7 @@ _EVENTS_OF = _HISTORY.where(
 _NEXT_ANSWER = (
     sa.select(Message.id, Message.sent_at)
     .where(Message.thread_id == sa.bindparam("thread"), Message.id >= sa.bindparam("before"), ~Message.is_from_patient)
+    .where(*_has_arrived)
     .order_by(Message.id)
     .limit(1)
 )
@@ -442,32 +519,39 @@ class Opened:
 
 def opened_by_patient(key: str, patient: int, *, before: int = NEWEST) -> Opened:
     """The patient's own thread. Raises NotVisible."""
-    return _opened(_read(_HEAD_OF_PATIENT, {"key": key, "patient": patient}).first(), before)
+    return _opened_by_patient(key, patient, before, SHOWN)
 
 
 def whole_of_patient(key: str, patient: int) -> Opened:
     """The patient's own thread with all its messages, for printing and taking along. Raises NotVisible."""
-    return _opened(_read(_HEAD_OF_PATIENT, {"key": key, "patient": patient}).first(), NEWEST, most=NEWEST - 1)
+    return _opened_by_patient(key, patient, NEWEST, NEWEST - 1)
+
+
+def _opened_by_patient(key: str, patient: int, before: int, most: int) -> Opened:
+    at = now()  # the same for head and messages
+    found = as_patient_sees(_read(_HEAD_OF_PATIENT, {"key": key, "patient": patient, "now": at}))
+    return _opened(found[0] if found else None, _MESSAGES_FOR_PATIENT, before, most, at)
 
 
 def opened_by_staff(key: str, audiences: list[int], own_patient: int, *, before: int = NEWEST) -> Opened:
     """A thread of these audiences, the person's own excepted. Raises NotVisible."""
-    values = {"key": key, "audiences": audiences, "own_patient": own_patient}
-    return _opened(_read(_head_of_box(), values).first(), before)
+    at = now()
+    values = {"key": key, "audiences": audiences, "own_patient": own_patient, "now": at}
+    return _opened(_read(_head_of_box(), values).first(), _MESSAGES, before, SHOWN, at)
 
 
-def _opened(head: Any, before: int, *, most: int | None = None) -> Opened:
-    if head is None:
+def _opened(head: Any, statement: Any, before: int, most: int, at: datetime) -> Opened:
+    if head is None or (head.at is None and head.last_staff_message_at is None):
         raise NotVisible
-    most = most or SHOWN
-    messages = _read(_MESSAGES, {"thread": head.id, "before": before, "limit": most + 1}).all()
+    asked: dict[str, Any] = {"thread": head.id, "before": before, "now": at}
+    messages = _read(statement, asked | {"limit": most + 1}).all()
     events = _read(_HISTORY, {"thread": head.id}).all()
     next_answer = None
     if messages and (before < NEWEST or len(events) == EVENTS):  # of long threads only: what the newest events do not tell
         first = messages[:most][-1].id
         events = list({e.id: e for e in (*events, *_read(_EVENTS_OF, {"thread": head.id, "first": first}))}.values())
         events.sort(key=lambda e: -e.id)
-        next_answer = _read(_NEXT_ANSWER, {"thread": head.id, "before": before}).first()
+        next_answer = _read(_NEXT_ANSWER, asked).first()
     return Opened(head, list(reversed(messages[:most])), list(reversed(events)), len(messages) > most, next_answer)
 
 
@@ -708,7 +792,7 @@ def newest_answers(threads: list[int]) -> dict[int, Any]:
     and `read_at`, when the patient read it, or None."""
     newest = (
         sa.select(Message.id)
-        .where(Message.thread_id == Thread.id, ~Message.is_from_patient)
+        .where(Message.thread_id == Thread.id, ~Message.is_from_patient, STANDS)
         .order_by(Message.id.desc())
         .limit(1)
         .scalar_subquery()
@@ -730,11 +814,11 @@ def own_unread(audiences: list[int], patient: int) -> int:
 
 _PATIENT_ROW = (
     Thread.id, Thread.key, Thread.type, Thread.title, Thread.state, Thread.due_at, Thread.unrouted_since, Thread.created_at,
-    Thread.last_patient_message_at, Thread.last_staff_message_at, Thread.patient_read_at,
+    Thread.last_patient_message_at, Thread.last_staff_message_at, Thread.patient_read_at, _kept_before,
 )  # fmt: skip
 _last_title = (
     sa.select(Message.communicator_title)
-    .where(Message.thread_id == Thread.id, Message.is_from_patient == sa.bindparam("from_patient"))
+    .where(Message.thread_id == Thread.id, Message.is_from_patient == sa.bindparam("from_patient"), *_has_arrived)
     .order_by(Message.id.desc())
     .limit(1)
     .scalar_subquery()
@@ -761,48 +845,68 @@ NOTHING = Sought()
 SEARCHED = 10_000  # messages of one patient that a search reads, the newest
 
 
-def _order_of(which: str) -> Any:
-    return Thread.last_staff_message_at if which == "inbox" else Thread.last_patient_message_at
+# Where an answer is being sent: the time of the one before. Only then is it ordered by, because no index has it.
+_answered_at = sa.case((_is_being_sent, Thread.answered_before_at), else_=Thread.last_staff_message_at)
+_is_shown = sa.or_(
+    Thread.last_staff_message_at.is_(None), ~_is_being_sent, Thread.before_answer.contains(_NOT_HIDDEN, autoescape=True)
+)  # or hidden by the patient, until an answer that is being sent brings it back
 
 
-@lru_cache(maxsize=128)
-def _where_patient(which: str, of_type: bool, unread: bool, since: bool, until: bool) -> list[Any]:
+def _order_of(which: str, is_sending: bool) -> Any:
+    if which == "inbox":
+        return _answered_at if is_sending else Thread.last_staff_message_at
+    return Thread.last_patient_message_at
+
+
+@lru_cache(maxsize=256)
+def _where_patient(which: str, is_sending: bool, of_type: bool, unread: bool, since: bool, until: bool) -> list[Any]:
     """The conditions of a list, by shape."""
-    order = _order_of(which)
+    order = _order_of(which, is_sending)
     where = [Thread.patient_id == sa.bindparam("patient"), order.is_not(None), Thread.hidden_by_patient_at.is_(None)]
+    if which == "sent":
+        where.append(_is_shown)
     if of_type:
         where.append(Thread.type == sa.bindparam("kind", type_=Thread.type.type))
     if unread:
-        where.append(Thread.last_staff_message_at > sa.func.coalesce(Thread.patient_read_at, Thread.created_at))
+        read = sa.func.coalesce(Thread.patient_read_at, Thread.created_at)
+        where += [Thread.last_staff_message_at > read, *([_answered_at > read] if is_sending or which == "sent" else [])]
     if since:
-        where.append(order >= sa.bindparam("since", type_=order.type))
+        where.append(order >= sa.bindparam("since", type_=Thread.created_at.type))
     if until:
-        where.append(order < sa.bindparam("until", type_=order.type))
+        where.append(order < sa.bindparam("until", type_=Thread.created_at.type))
     return where
 
 
-@lru_cache(maxsize=128)
-def _patient_list(which: str, beyond: str, *shape: bool) -> Any:
-    order = _order_of(which)
+@lru_cache(maxsize=256)
+def _patient_list(which: str, beyond: str, is_sending: bool, *shape: bool) -> Any:
+    order = _order_of(which, is_sending)
     title = _last_title if which == "inbox" else _has_it_now
     key = sa.tuple_(order, Thread.id)
-    where = list(_where_patient(which, *shape))
+    where = list(_where_patient(which, is_sending, *shape))
     if beyond == "these":
         where.append(Thread.id.in_(sa.bindparam("ids", expanding=True)))
     elif beyond:
-        place = sa.tuple_(sa.bindparam("at", type_=order.type), sa.bindparam("id", type_=sa.Integer))
+        place = sa.tuple_(sa.bindparam("at", type_=Thread.created_at.type), sa.bindparam("id", type_=sa.Integer))
         where.append(key > place if beyond == ">" else key < place)
     by = (order.asc(), Thread.id.asc()) if beyond == ">" else (order.desc(), Thread.id.desc())
-    return (
-        sa.select(*_PATIENT_ROW, order.label("at"), title.label("communicator_title")).where(*where).order_by(*by).limit(PAGE + 1)
-    )
+    columns = [*_PATIENT_ROW, order.label("at"), title.label("communicator_title")]
+    if which == "inbox":
+        columns.append(_newest_answer)
+    return sa.select(*columns).where(*where).order_by(*by).limit(PAGE + 1)
+
+
+_Any = aliased(Thread, name="any_of_theirs")
+_newest_answer = (
+    sa.select(sa.func.max(_Any.last_staff_message_at)).where(_Any.patient_id == sa.bindparam("patient")).scalar_subquery()
+).label("newest_answer")
 
 
 def threads_of_patient(patient: int, *, which: str = "inbox", place: Place | None = None, sought: Sought = NOTHING) -> Page:
     """A page of the patient's threads: `inbox` those with an answer, `sent` those the patient wrote in; newest first."""
     beyond = "" if place is None else ">" if place.is_newer else "<"
     shape = (sought.type is not None, sought.is_unread, sought.since is not None, sought.until is not None)
-    values: dict[str, Any] = {"patient": patient, "kind": sought.type, "since": sought.since, "until": sought.until}
+    at = now()
+    values: dict[str, Any] = {"patient": patient, "kind": sought.type, "since": sought.since, "until": sought.until, "now": at}
     values = {name: value for name, value in values.items() if value is not None}
     listed = values | ({"from_patient": False} if which == "inbox" else {})
     if sought.words:
@@ -811,24 +915,28 @@ def threads_of_patient(patient: int, *, which: str = "inbox", place: Place | Non
             found = [row for row in found if (row > (place.at, place.id)) == place.is_newer and row != (place.at, place.id)]
         shown = found[-PAGE - 1 :][::-1] if place and place.is_newer else found[: PAGE + 1]
         these = [thread for _, thread in shown]
-        rows = {row.id: row for row in _read(_patient_list(which, "these", *shape), listed | {"ids": these})}
+        named = _read(_patient_list(which, "these", True, *shape), listed | {"ids": these})
+        rows = {row.id: row for row in as_patient_sees(named)}
         return _page([rows[thread] for thread in these if thread in rows], place)
     if place:
         listed |= {"at": place.at, "id": place.id}
-    return _page(_read(_patient_list(which, beyond, *shape), listed).all(), place)
+    found = _read(_patient_list(which, beyond, False, *shape), listed).all()
+    if which == "inbox" and (found[0].newest_answer > at if found else place or sought.until):
+        found = _read(_patient_list(which, beyond, True, *shape), listed).all()
+    return _page(as_patient_sees(found), place)
 
 
 @lru_cache(maxsize=128)
 def _looked_through(which: str, *shape: bool) -> Any:
-    order = _order_of(which)
-    found = sa.select(order.label("at"), Thread.id, Thread.title).where(*_where_patient(which, *shape))
+    order = _order_of(which, True)
+    found = sa.select(order.label("at"), Thread.id, Thread.title).where(*_where_patient(which, True, *shape))
     return found.order_by(order.desc(), Thread.id.desc())
 
 
 _TEXTS = (
     sa.select(Message.thread_id, Message.communicator_title, Message.body)
     .join(Thread, Thread.id == Message.thread_id)
-    .where(Thread.patient_id == sa.bindparam("patient"))
+    .where(Thread.patient_id == sa.bindparam("patient"), *_has_arrived)
     .order_by(Message.id.desc())
     .limit(SEARCHED)
 )
@@ -849,7 +957,7 @@ def _saying(words: str, which: str, shape: tuple[bool, ...], values: dict[str, A
         return own
     wanted = _folded(words).split()
     texts: dict[int, list[str]] = {row.id: [_folded(row.title)] for row in threads}
-    for row in (*_read(_TEXTS, {"patient": values["patient"]}), *_read(_DELIVERED_TO, {"patient": values["patient"]})):
+    for row in (*_read(_TEXTS, values), *_read(_DELIVERED_TO, values)):
         if row.thread_id in texts:
             texts[row.thread_id] += map(_folded, row[1:])
     return [(row.at, row.id) for row in threads if all(any(word in text for text in texts[row.id]) for word in wanted)]
@@ -861,8 +969,8 @@ def _folded(text: str) -> str:
 
 def place_of_patient(key: str, patient: int, *, which: str, is_newer: bool) -> Place:
     """Where a page of the patient's list begins, by the key of the row it lies beyond. Raises NotVisible."""
-    order = _order_of(which)
-    row = db.session.execute(sa.select(Thread.id, order).where(Thread.key == key, Thread.patient_id == patient)).first()
+    found = sa.select(Thread.id, _order_of(which, True)).where(Thread.key == key, Thread.patient_id == patient)
+    row = db.session.execute(found, {"now": now()}).first()
     if row is None or row[1] is None:
         raise NotVisible
     return Place(row[1], row[0], is_newer)
@@ -879,7 +987,8 @@ def message_of_patient(key: str, thread_key: str, patient: int) -> int:
     found = db.session.scalar(
         sa.select(Message.id)
         .join(Thread, Thread.id == Message.thread_id)
-        .where(Message.key == key, Thread.key == thread_key, Thread.patient_id == patient)
+        .where(Message.key == key, Thread.key == thread_key, Thread.patient_id == patient, *_has_arrived),
+        {"now": now()},
     )
     if found is None:
         raise NotVisible
@@ -900,11 +1009,18 @@ class _Written:
     sent_at: datetime
 
 
-_last_id = sa.select(sa.func.max(Message.id)).where(Message.thread_id == Thread.id).scalar_subquery()
+_last_id = (
+    sa.select(Message.id)
+    .where(Message.thread_id == Thread.id, Message.is_from_patient)
+    .order_by(Message.id.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+_waited = sa.and_(_is_being_sent, Thread.before_answer.contains(_WAITED, autoescape=True))
 _UNDER_WAY = (
     sa.select(*_PATIENT_ROW, _last_id.label("last_id"))
-    .where(Thread.patient_id == sa.bindparam("patient"), Thread.state == ThreadState.WAITING)
-    .where(Thread.is_in_box, Thread.hidden_by_patient_at.is_(None))  # what waits is in the box, and its index is short
+    .where(Thread.patient_id == sa.bindparam("patient"), sa.or_(Thread.state == ThreadState.WAITING, _waited))
+    .where(Thread.is_in_box, Thread.hidden_by_patient_at.is_(None), _is_shown)  # what waits is in the box, and its index is short
     .order_by(Thread.last_patient_message_at.desc(), Thread.id.desc())
     .limit(sa.bindparam("limit"))
 )
@@ -920,7 +1036,7 @@ _EVENTS_UNDER_WAY = (
 
 def under_way_of_patient(patient: int, *, limit: int = 5) -> list[UnderWay]:
     """The patient's threads that wait for an answer, newest first, with their ways. Two statements."""
-    rows = db.session.execute(_UNDER_WAY, {"patient": patient, "limit": limit}).all()
+    rows = as_patient_sees(db.session.execute(_UNDER_WAY, {"patient": patient, "limit": limit, "now": now()}))
     since = min((row.last_patient_message_at for row in rows), default=now())
     values = {"threads": [row.id for row in rows], "since": since}
     events = db.session.execute(_EVENTS_UNDER_WAY, values).all()

@@ -12,14 +12,14 @@ from wtforms.validators import Optional
 
 from practice import conversations, sessions
 from practice.conversations import BODY_MAX, TITLE_MAX
-from practice.db import db
-from practice.errors import Invalid
+from practice.db import db, new_key
+from practice.errors import Invalid, Recalled
 from practice.people import Kind, Patient, Person, fold
 from staff import blueprint
 from staff.box import my_box, unread
 from staff.inbox import admins
 from web import forms
-from web.answers import Answer, to
+from web.answers import Answer, notice, to
 from web.forms import AtMost, Filled, Form, tidy
 from web.gate import visitor
 
@@ -69,6 +69,10 @@ def send_message() -> Answer:
     except Invalid as error:
         form.put(error)
         return _page(form, FindForm(formdata=None), None, 422)
+    except Recalled:
+        form.key.data, form.draft_version = new_key(), 0
+        form.form_errors.append(_("This message was taken back with Undo. If you want it sent after all, press Send again."))
+        return _page(form, FindForm(formdata=None), None, 409)
     return to("staff.message", key=sent.thread_key, which="sent", done="sent")
 
 
@@ -118,6 +122,7 @@ def _page(form: Form, find: Form, found: list[Any] | None, status: int = 200) ->
         "patient": patient_with(form.patient.data or "", box.own_patient),
         "here_after": "staff.new_message",
         "admins": [] if box.mine else admins(),
+        "notice": notice() if status == 200 else None,
     }
     return render_template("staff/new_message.html", **context), status
 

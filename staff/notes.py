@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from flask import render_template, request
+from flask import render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from wtforms import SelectMultipleField, TextAreaField
@@ -17,7 +17,7 @@ from staff.box import unread
 from staff.inbox import kept, listed
 from staff.thread import open_logged, shown
 from web import forms
-from web.answers import Answer, is_htmx, to
+from web.answers import Answer, is_htmx, notice, to
 from web.formats import full_name
 from web.forms import AtMost, Filled, Form, tidy
 from web.gate import drafts_to, visitor
@@ -35,7 +35,7 @@ class NoteForm(Form):
 
 @blueprint.get("/messages/<key>/notes/new")
 def new_note(key: str) -> Answer:
-    return _page(open_logged(key), forms.opened(NoteForm))
+    return _page(open_logged(key), forms.opened(NoteForm, about=url_for("staff.new_note", key=key)))
 
 
 @blueprint.post("/messages/<key>/notes")
@@ -63,7 +63,8 @@ def _page(found: Opened, form: Form, status: int = 200) -> Answer:
     if is_htmx():
         return render_template("staff/_noting.html", unread=unread(), htmx=True, **context), status
     which = "sent" if request.args.get("which") == "sent" else "in_box"
-    return render_template("staff/noting.html", **listed(which) | {"notice": None, "title": _("Add note")} | context), status
+    said = {"notice": notice() if status == 200 else None, "title": _("Add note")}
+    return render_template("staff/noting.html", **listed(which) | said | context), status
 
 
 def _choices(colleagues: list[Any]) -> list[tuple[str, str]]:

@@ -1,24 +1,30 @@
-"""Respond: the pane's writing mode, stopped when somebody wrote meanwhile."""
+"""Respond: the pane's writing mode, stopped when somebody wrote meanwhile; its draft; Undo of what was just sent."""
 
+from functools import partial
 from typing import Any
 
-from flask import render_template, request
+from flask import render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from wtforms import HiddenField, SelectField, TextAreaField
 
 from practice import conversations
 from practice.conversations import BODY_MAX
-from practice.errors import Invalid, Stale
+from practice.db import new_key, now
+from practice.drafts import draft_about, save_draft
+from practice.errors import Invalid, Recalled, Stale
 from practice.threads import Opened
 from staff import blueprint
 from staff.box import my_box, unread
 from staff.inbox import kept, listed
-from staff.thread import open_logged, shown
+from staff.thread import open_logged, pane, shown
 from web import forms
-from web.answers import Answer, is_htmx, to
+from web.answers import Answer, is_htmx, notice, to
+from web.drafts import keep_form, page_at
 from web.forms import AtMost, Filled, Form, tidy
-from web.gate import drafts_to, visitor
+from web.gate import drafts_to, says_form_page, visitor
+
+WITH_DRAFTS = ("staff.respond", "staff.new_message", "staff.new_note")  # the pages whose forms have drafts
 
 
 class ReplyForm(Form):
@@ -35,7 +41,7 @@ class ReplyForm(Form):
 @blueprint.get("/messages/<key>/reply")
 def respond(key: str) -> Answer:
     found = open_logged(key)
-    form = forms.opened(ReplyForm, seen=found.last_id)
+    form = forms.opened(ReplyForm, about=url_for("staff.respond", key=key), seen=found.last_id)
     if not str(form.seen.data or "").isdigit():
         form.seen.data = found.last_id
     return writer(found, form)
@@ -60,31 +66,65 @@ def send_reply(key: str) -> Answer:
     except Invalid as error:
         form.put(error)
         return writer(open_logged(key), form, 422)
-    except Stale:
-        return _stopped(key, form)
+    except Stale as stale:
+        return _stopped(key, form, is_recalled=isinstance(stale, Recalled))
     return to("staff.message", key=key, done="answered", **kept())
 
 
-def _stopped(key: str, form: ReplyForm) -> Answer:
-    """Somebody wrote after what was read: their words are shown, ours are kept, and *Send* works after reading."""
+@blueprint.post("/messages/<key>/answers/<message>/recall")
+def undo_send(key: str, message: str) -> Answer:
+    """Undo: the text is a draft again, and its form opens."""
+    reply, first = pages = (url_for("staff.respond", key=key), url_for("staff.new_message"))
+    try:
+        is_start, draft = conversations.recall(key, message=message, pages=pages, by=visitor().actor)
+    except Stale:
+        found = open_logged(key)
+        return pane(found, 409, refusal=_("Too late for Undo: the patient has it. What was sent stays."))
+    draft = draft or draft_about(visitor().person_id, first if is_start else reply)  # pressed twice
+    named: dict[str, Any] = {"done": "recalled"} | ({"draft": draft} if draft else {})
+    return to("staff.new_message", **named) if is_start else to("staff.respond", key=key, **named, **kept())
+
+
+@blueprint.post("/drafts/<key>")
+@says_form_page
+def keep_draft(key: str) -> Answer:
+    """A draft of an answer moves the author's own claim on."""
+    me = visitor()
+    page, named = page_at(request.form.get("about", ""))
+    if page == "staff.respond":
+        keep = partial(conversations.keep_reply, named["key"], by=me.actor)
+    else:
+        keep = partial(save_draft, me.person_id, by=me.actor)
+
+    def then(done: str, draft: str) -> Answer:
+        if done == "draft-sent":
+            return to("staff.sent_items", done=done)
+        return to(page, **named, draft=draft, **({"done": done} if done else {}))
+
+    return keep_form(key, pages=WITH_DRAFTS, keep=keep, then=then)
+
+
+def _stopped(key: str, form: ReplyForm, *, is_recalled: bool) -> Answer:
+    """Somebody wrote after what was read, or took it back: their words are shown, ours are kept, and *Send* works after
+    reading."""
     found = open_logged(key)
     seen = form.seen.data or ""
     before = int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 18 else 0
-    newer = [m for m in found.messages if m.id > before]
+    newer = [m for m in found.messages if m.id > before or m.sent_at > now()]
     form.seen.data = found.last_id
-    return writer(found, form, 409, newer=newer)
+    if is_recalled:  # the form's own key may be the one that was sent and taken back
+        form.key.data, form.draft_version = new_key(), 0
+    return writer(found, form, 409, newer_messages=newer, is_recalled=is_recalled)
 
 
 def writer(found: Opened, form: Form, status: int = 200, **more: Any) -> tuple[str, int]:
     mine = my_box().mine_of(found.head.audience_id)
     form.communicator.choices = [(m.key, m.title) for m in mine]
-    context = (
-        shown(found)
-        | {"form": form, "mine": mine, "newer_messages": []}
-        | {("newer_messages" if name == "newer" else name): value for name, value in more.items()}
-    )
+    context = shown(found) | {"form": form, "mine": mine, "newer_messages": []} | more
     if is_htmx():
         return render_template("staff/_writing.html", unread=unread(), htmx=True, **context), status
     which = "sent" if request.args.get("which") == "sent" else "in_box"
     title = _("Respond")
-    return render_template("staff/writing.html", **listed(which) | {"notice": None, "title": title} | context), status
+    return render_template(
+        "staff/writing.html", **listed(which) | {"notice": notice() if status == 200 else None, "title": title} | context
+    ), status

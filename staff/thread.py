@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from flask import render_template, request
+from flask import render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
@@ -127,14 +127,29 @@ def shown(found: Opened) -> dict[str, Any]:
         "notes": notes_of(head.id),
         "way": way_of(asked[-1], found) if asked else [],
         "received": received[-1] if received and not head.is_unread else None,
-        "may": {"receive": threads.can_receive(head), "claim": threads.can_claim(head), "close": threads.can_close(head)},
+        "may": {
+            "receive": threads.can_receive(head),
+            "claim": threads.can_claim(head),
+            "close": threads.can_close(head) and not threads.is_being_sent(head),
+        },
         "claimer": full_name(head, "claimer_") if threads.is_claimed(head) else "",
         "state_words": _state_words(head),
+        **_being_sent(found),
         "is_late": head.due_at is not None and head.due_at < now(),
     }
 
 
+def _being_sent(found: Opened) -> dict[str, Any]:
+    """The answer that has not reached the patient yet, if there is one; `undo`: where its author takes it back."""
+    sending = next((m for m in found.messages if m.sent_at > now()), None)
+    is_mine = sending is not None and sending.author_id == visitor().person_id
+    undo = url_for("staff.undo_send", key=found.head.key, message=sending.key, **kept()) if sending and is_mine else ""
+    return {"sending": sending, "undo": undo}
+
+
 def _state_words(head: Any) -> str:
+    if head.waiting_since is None and threads.is_being_sent(head):
+        return _("The answer is being sent")
     if head.waiting_since is None:
         return _("Closed") if head.state == "closed" else _("Answered")
     days = (now() - head.waiting_since).days
@@ -151,7 +166,9 @@ def lost_race(key: str) -> Answer:
     found = open_logged(key)
     last = next((e for e in reversed(found.events) if e.did != Event.OPENED), None)  # opening changes nothing
     newest = found.messages[-1]
-    if last is None or newest.sent_at > last.at:
+    if sending := _being_sent(found)["sending"]:
+        words = _("Not done: an answer by %(name)s is being sent. Try again when it has arrived.", name=full_name(sending))
+    elif last is None or newest.sent_at > last.at:
         words = _(
             "Not done: %(name)s wrote at %(at)s, before you. This is how it is now.",
             name=full_name(newest),

@@ -58,6 +58,25 @@
     else leave();  /* the session is over: the answer was the log-in page */
   }
 
+  /* ---- What is being sent can be taken back for some seconds: the server decides, this only counts. ---- */
+  function countDown() {
+    for (const part of all("[data-arrives]")) {
+      const left = Math.ceil((Number(part.dataset.arrives) - now()) / 1000), said = part.querySelector("[data-pattern]");
+      if (left > 0) {
+        if (said) said.textContent = fill(said.dataset.pattern, { n: left });
+        continue;
+      }
+      if (part.dataset.then) {
+        part.textContent = part.dataset.then;
+        delete part.dataset.arrives;
+        continue;
+      }
+      const hadFocus = part.contains(document.activeElement), around = part.parentElement;
+      part.remove();
+      if (hadFocus) focusIn(around);
+    }
+  }
+
   /* ---- Characters left: code points, counted as the server keeps them. Said aloud at most every twenty. ---- */
   function count(control) {
     const foot = document.getElementById(`${control.id}-count`);
@@ -239,7 +258,7 @@
     if (end && Number(end.dataset.ends) <= now()) ends = Infinity;
     prepare(document);
     document.querySelector("[data-focus]")?.focus();
-    setInterval(tick, 1000);
+    setInterval(() => { tick(); countDown(); }, 1000);
   });
   if (channel) channel.onmessage = ({ data }) => setEnds(data, false);
 

@@ -126,6 +126,18 @@ def app(one_app: Flask) -> Iterator[Flask]:
         db.session.remove()
 
 
+@pytest.fixture
+def ten_seconds() -> None:
+    """For a test that asks for it answers are being sent for ten seconds, as in life."""
+
+
+@pytest.fixture(autouse=True)
+def answers_arrive_at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For all others they have reached the patient as soon as they are sent."""
+    if "ten_seconds" not in request.fixturenames:
+        monkeypatch.setattr(conversations, "UNDO", timedelta(0))
+
+
 # ---- The cast --------------------------------------------------------------------------------------------
 
 

@@ -69,6 +69,9 @@ BESIDE = "test_waking_moves_what_waits_and_nothing_that_stands_beside_it"
 LAST = "test_the_last_message_a_waking_speaks_of_is_the_threads_own"
 TWICE = "test_waking_tells_nobody_twice_of_the_same_message_and_everybody_of_a_newer_one"
 STAYS = "test_a_reply_stays_with_whom_has_the_thread_while_one_of_them_can_receive"
+NO_THREAD = "test_a_thread_whose_only_message_was_recalled_is_there_for_nobody"
+BEGINS = "test_a_thread_begun_by_the_practice_is_the_patients_as_soon_as_it_has_arrived"
+NO_PLACE = "test_a_message_that_is_being_sent_is_no_place_in_a_thread"
 PICKED = "test_others_never_reaches_a_communicator_nobody_picked"
 HAND = "test_hand_to_gives_the_thread_to_one_and_takes_it_from_the_rest"
 HAND_TYPE = "test_hand_to_takes_the_type_of_whom_it_gives_to_and_leaves_other_threads_alone"
@@ -298,7 +301,6 @@ MUTANTS: list[Mutant] = [
         ("        Thread.audience_id.is_not_distinct_from(audience),\n", "", BESIDE),
         ("for c in named)}) if named else audience", "for c in named)}) if False else audience", WAKES),
         ("audience_of(session, {*has, *(c.id for c in named)})", "audience_of(session, {*(c.id for c in named)})", BESIDE),
-        ("sa.func.max(Message.id)).where(Message.thread_id == Thread.id)", "sa.func.max(Message.id))", LAST),
         ("sa.literal(title), sa.literal(at)).where(*group)", "sa.literal(title), sa.literal(at))", BESIDE),
         ("sa.select(*values).where(*group)", "sa.select(*values)", BESIDE),
         ("if after is not None and after != audience:", "if after is not None and False:", WAKES),
@@ -315,7 +317,7 @@ MUTANTS: list[Mutant] = [
         (", people.c.own_patient_id != Thread.patient_id", "", TWIN_WOKEN),
         (", sa.or_(people.c.own_patient_id.is_(None), people.c.own_patient_id != Thread.patient_id))", ")", TWIN_WOKEN),
         ("            ~sa.exists().where(\n", "            sa.true() | ~sa.exists().where(\n", TWICE),
-        ("Notice.message_id == _last_message, ", "", TWICE),
+        ("Notice.message_id == last_of_thread, ", "", TWICE),
         ("Notice.person_id == people.c.staff_id, ", "", TWICE),
         (", Notice.occasion == Occasion.WAITING", "",
          "test_an_admin_in_charge_is_told_of_what_waits_though_told_that_nobody_had_it"),
@@ -445,6 +447,14 @@ MUTANTS: list[Mutant] = [
         ("sa.select(Thread).where(Thread.key == key, Thread.patient_id == patient), lock", "sa.select(Thread).where("
          "Thread.key == key), lock", WAYS),
         ("mine = sa.select(Thread).where(Thread.key == key, ", "mine = sa.select(Thread).where(", WAYS),
+        ("_newest_first.where(Message.thread_id == Thread.id)", "_newest_first", LAST),
+        ("mine.where(_HAS_MESSAGES)", "mine", NO_THREAD),
+        ("    if thread.last_patient_message_at is None and answered_for_patient(thread) is None:\n        raise NotVisible\n",
+         "", NO_THREAD),
+        ("if thread.last_patient_message_at is None and answered", "if answered",
+         "test_closing_receives_and_a_reply_opens_again"),
+        ("thread.last_patient_message_at is None and answered_for_patient(thread) is None",
+         "thread.last_patient_message_at is None", BEGINS),
         ("Thread.audience_id.in_(audiences), Thread.patient_id != own_patient)", "Thread.patient_id != own_patient)", WAYS),
         ("Thread.audience_id.in_(audiences), Thread.patient_id != own_patient)", "Thread.audience_id.in_(audiences))", WAYS),
         ("statement.with_for_update() if lock else statement", "statement",
@@ -458,7 +468,11 @@ MUTANTS: list[Mutant] = [
         ('        Thread.key == sa.bindparam("key"),\n', "", WAYS),
         ('        Thread.audience_id.in_(sa.bindparam("audiences", expanding=True)),\n', "", WAYS),
         ('        Thread.patient_id != sa.bindparam("own_patient"),\n', "", WAYS),
-        ("    if head is None:\n        raise NotVisible\n", "", WAYS),
+        ("    if head is None or (head.at is None and head.last_staff_message_at is None):\n        raise NotVisible\n", "",
+         WAYS),
+        (" or (head.at is None and head.last_staff_message_at is None):", ":", NO_THREAD),
+        (" or (head.at is None and head.last_staff_message_at is None):", " or head.last_staff_message_at is None:", WAYS),
+        (" or (head.at is None and head.last_staff_message_at is None):", " or head.at is None:", BEGINS),
         # lists of the staff
         ('where = [f"{order} IS NOT NULL", ', "where = [", LISTS),
         (', "patient_id != :own_patient"]', "]", WAYS),
@@ -481,14 +495,14 @@ MUTANTS: list[Mutant] = [
         ("Thread.is_unread, Thread.audience_id.in_(audiences))", "Thread.is_unread)", OWN_UNREAD),
         # lists of the patient
         ('where = [Thread.patient_id == sa.bindparam("patient"), ', 'where = [sa.bindparam("patient") > 0, ', WAYS),
-        ('(Thread.patient_id == sa.bindparam("patient"), Thread.state', '(sa.bindparam("patient") > 0, Thread.state', WAYS),
-        ('return Thread.last_staff_message_at if which == "inbox" else',
-         "return Thread.last_staff_message_at if True else", PLACE),
-        ('return Thread.last_staff_message_at if which == "inbox" else Thread', "return Thread", PLACE),
-        ("row = db.session.execute(sa.select(Thread.id, order).where(Thread.key == key, Thread.patient_id == patient))",
-         "row = db.session.execute(sa.select(Thread.id, order).where(Thread.patient_id == patient))", PLACE),
-        ("row = db.session.execute(sa.select(Thread.id, order).where(Thread.key == key, Thread.patient_id == patient))",
-         "row = db.session.execute(sa.select(Thread.id, order).where(Thread.key == key))", PLACE),
+        ('(Thread.patient_id == sa.bindparam("patient"), sa.or_(Thread.state',
+         '(sa.bindparam("patient") > 0, sa.or_(Thread.state', WAYS),
+        ('    if which == "inbox":\n        return _answered_at', "    if True:\n        return _answered_at", PLACE),
+        ('    if which == "inbox":\n        return _answered_at', "    if False:\n        return _answered_at", PLACE),
+        ("_order_of(which, True)).where(Thread.key == key, Thread.patient_id == patient)",
+         "_order_of(which, True)).where(Thread.patient_id == patient)", PLACE),
+        ("_order_of(which, True)).where(Thread.key == key, Thread.patient_id == patient)",
+         "_order_of(which, True)).where(Thread.key == key)", PLACE),
         ("if row is None or row[1] is None:", "if row[1] is None:", PLACE),
         ("if row is None or row[1] is None:", "if row is None:", PLACE),
         # messages
@@ -496,7 +510,9 @@ MUTANTS: list[Mutant] = [
         (".where(Message.key == key, Thread.key == thread_key)\n", ".where(Message.key == key)\n", IN_THREAD),
         (".where(Message.key == key, Thread.key == thread_key, Thread.p", ".where(Thread.key == thread_key, Thread.p", IN_THREAD),
         ("Thread.key == thread_key, Thread.p", "sa.true(), Thread.p", IN_THREAD),
-        ("Thread.key == thread_key, Thread.patient_id == patient)", "Thread.key == thread_key)", IN_THREAD),
+        ("Thread.key == thread_key, Thread.patient_id == patient, *_has_arrived)", "Thread.key == thread_key, *_has_arrived)",
+         IN_THREAD),
+        ("Thread.patient_id == patient, *_has_arrived)", "Thread.patient_id == patient)", NO_PLACE),
         ("    if found is None:\n        raise NotVisible\n", "", IN_THREAD),
     ),
     *_of(
@@ -504,7 +520,7 @@ MUTANTS: list[Mutant] = [
         ("if kind == RequestType.OTHERS else None", "if False else None", TRUTH),
         ("if kind == RequestType.OTHERS else None", "if True else None", STAYS),
         # answer, start
-        ("if last_message_id(tx.session, thread.id) != seen:", "if False:", "test_an_answer_over_a_newer_one_is_stopped"),
+        ("if newest != seen:", "if False:", "test_an_answer_over_a_newer_one_is_stopped"),
         ("if m.key == communicator), None if", "), None if",
          "test_an_answer_is_from_the_chosen_one_of_mine_else_from_my_first"),
         ("None if communicator else mine[0]", "mine[0]", "test_an_answer_is_from_a_communicator_of_ones_own_that_has_the_thread"),

@@ -35,6 +35,7 @@ NOTICES = (
     "draft-beside",
     "draft-deleted",
     "draft-sent",
+    "recalled",
     "hidden",
     "shown-again",
     "cancelled",

@@ -2,8 +2,11 @@
 
 from typing import Any
 
+import sqlalchemy as sa
+
 from practice import conversations
-from practice.db import new_key
+from practice.db import db, new_key
+from practice.threads import Message, Thread
 from tests.examples.portal import log_in, password
 
 
@@ -23,6 +26,16 @@ def _answered(cast: Any) -> dict[str, Any]:
     key = made["own"]["key"]
     cast.answer(cast.sam, key)
     return made | {"data": {"version": str(cast.thread(key).version)}}
+
+
+def _being_sent(cast: Any) -> dict[str, Any]:
+    """Here it has arrived at once: too late. Colleagues of the author find no answer of theirs."""
+    made = _answered(cast)
+    named = made["own"]["key"]
+    message = db.session.scalars(sa.select(Message.key).join(Thread).where(Thread.key == named, ~Message.is_from_patient)).one()
+    own = {"key": named, "message": message}
+    others = [(who, own) for who in (cast.fay, cast.nina, cast.dan, cast.ada)]
+    return {"own": own, "player": cast.sam, "others": others, "expected": 409}
 
 
 def _claimed(cast: Any) -> dict[str, Any]:
@@ -70,6 +83,8 @@ EXAMPLES = {
     "staff.delete": _answered,
     "staff.restore": _answered,
     "staff.respond": _thread,
+    "staff.undo_send": _being_sent,
+    "staff.keep_draft": lambda cast: {"own": {"key": new_key()}, "data": {"about": "/staff/messages/new", "body": "B"}},
     "staff.send_reply": lambda cast: _reply(cast) | {"expected": 409},
     "staff.account": nothing,
     "staff.change_account": lambda cast: {"data": {"notices": "daily"}},

@@ -7,7 +7,8 @@ import sqlalchemy as sa
 
 from practice import sessions, threads
 from practice.conversations import hide, start
-from practice.db import WRITE, db, new_key
+from practice.db import WRITE, db, new_key, now
+from practice.people import Patient
 
 
 def test_a_new_patient_sees_where_to_start(cast):
@@ -137,8 +138,9 @@ def test_each_number_and_list_of_home_reads_its_own_short_index(cast, name, inde
     """Whoever has 5,000 messages waits for their news alone: the plan names the partial index, whatever else it could take."""
     kept = {"compile_kwargs": {"literal_binds": True}}
     dialect = db.engines[WRITE].dialect
-    under_way = threads._UNDER_WAY.limit(6).params(patient=cast.sophie.id).compile(dialect=dialect, **kept)
-    text = f"SELECT {sessions._UNREAD} FROM patient WHERE id = {cast.sophie.id}" if name == "unread" else str(under_way)
+    under_way = threads._UNDER_WAY.limit(6).params(patient=cast.sophie.id)
+    unread = sa.select(sessions._UNREAD).select_from(Patient).where(Patient.id == cast.sophie.id)
+    text = str((unread if name == "unread" else under_way).params(now=now()).compile(dialect=dialect, **kept))
     with db.engines[WRITE].connect() as connection:
         if dialect.name == "postgresql":
             connection.execute(sa.text("SET LOCAL enable_seqscan = off"))

@@ -76,7 +76,14 @@ NOT_COMPARED = {
     "message": {"digest"},  # holds keys; repeated forms are tried
     "outbox": {"key"},
     "person": {"password_hash"},
-    "thread": {"patient_read_at", "patient_opened_at", "late_told_at", "escalated_at"},  # no verb: looked at below
+    "thread": {
+        "patient_read_at",
+        "patient_opened_at",
+        "late_told_at",
+        "escalated_at",
+        "before_answer",
+        "answered_before_at",
+    },  # no verb: looked at below
 }
 POINTS_TO = {"up_to_id": "message", "patient_id": "person"}
 
