@@ -23,7 +23,7 @@ from practice.people import (
 )
 from practice.sessions import LoginSession, Visitor
 from practice.settings import the_practice
-from practice.threads import PAGE, Event, History, ReadLog, Thread
+from practice.threads import PAGE, Event, History, ReadLog, Thread, is_there_for_patient
 
 # ---- Password ------------------------------------------------------------------------------------
 
@@ -180,7 +180,7 @@ def readers_of(patient: int, *, page: int) -> tuple[list[Any], bool]:
         .join(Thread, Thread.id == ReadLog.thread_id)
         .join(Person, Person.id == ReadLog.person_id)
         .outerjoin(Staff, Staff.id == Person.id)
-        .where(Thread.patient_id == patient, ~sa.exists().where(*allowed, *in_time))
+        .where(Thread.patient_id == patient, is_there_for_patient(), ~sa.exists().where(*allowed, *in_time))
     )
     opened = (
         sa.select(History.at.label("at"), *who, sa.literal(True).label("is_with_reason"))

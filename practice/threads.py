@@ -351,7 +351,8 @@ BEFORE = (
     "last_staff_message_at", "duplicate_of_id", "late_told_at", "escalated_at",
 )  # fmt: skip
 """What an answer may change in a thread, and Undo puts back."""
-_WAITED, _NOT_HIDDEN = '"state": "waiting"', '"hidden_by_patient_at": null'  # as before_answer says it
+# As before_answer says it.
+_WAITED, _NOT_HIDDEN, _FIRST = '"state": "waiting"', '"hidden_by_patient_at": null', '"last_staff_message_at": null'
 
 
 def kept_before(before: dict[str, Any]) -> dict[str, Any]:
@@ -379,8 +380,8 @@ def is_being_sent(thread: Any) -> bool:
 
 
 def answered_for_patient(thread: Any) -> datetime | None:
-    """When the last answer came that has reached the patient (not asked of what the patient has hidden)."""
-    return thread.answered_before_at if is_being_sent(thread) else thread.last_staff_message_at
+    """When the last answer came that has reached the patient."""
+    return before_answer(thread.before_answer)["last_staff_message_at"] if is_being_sent(thread) else thread.last_staff_message_at
 
 
 def as_patient_sees(rows: Iterable[Any]) -> list[Any]:
@@ -392,6 +393,12 @@ def _before(row: Any) -> Any:
     before = before_answer(row.before_answer)
     there = row._asdict()
     return SimpleNamespace(**there | {name: value for name, value in before.items() if name in there})
+
+
+def is_there_for_patient() -> sa.ColumnElement[bool]:
+    """A condition on Thread: something in it is the patient's or has reached the patient."""
+    is_first = Thread.before_answer.contains(_FIRST, autoescape=True)
+    return sa.or_(Thread.last_patient_message_at.is_not(None), Thread.last_staff_message_at <= now(), ~is_first)
 
 
 _present = sa.bindparam("now", type_=Thread.created_at.type)

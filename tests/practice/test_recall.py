@@ -11,6 +11,7 @@ from practice.db import clock_at, db, new_key, now, transaction
 from practice.drafts import Draft
 from practice.errors import BeingSent, NotVisible, Recalled, Stale
 from practice.outbox import Notice, Occasion
+from practice.own_account import readers_of
 from practice.people import NoticePreference, Patient
 from practice.threads import (
     BEFORE,
@@ -243,6 +244,7 @@ def test_a_thread_begun_by_the_practice_is_the_patients_as_soon_as_it_has_arrive
     with clock_at(moment):
         key = start(cast)
         assert cast.sam.get(f"/staff/messages/{key}").status_code == 200
+        assert readers_of(cast.sophie.id, page=1)[0] == []
         with pytest.raises(NotVisible):
             opened_by_patient(key, cast.sophie.id)
         for verb in (conversations.hide, lambda k, by: conversations.reply(k, body="?", form_key=new_key(), by=by)):
@@ -250,6 +252,10 @@ def test_a_thread_begun_by_the_practice_is_the_patients_as_soon_as_it_has_arrive
                 verb(key, by=cast.sophie.actor)
     with clock_at(moment + 10 * SECOND):
         assert [row.key for row in threads_of_patient(cast.sophie.id).rows] == [key]
+        assert [row.key for row in readers_of(cast.sophie.id, page=1)[0]] == [key]
+        conversations.hide(key, by=cast.sophie.actor)
+        cast.answer(cast.sam, key, "One more")  # what the patient has hidden is theirs while it is being sent
+        assert opened_by_patient(key, cast.sophie.id).head.hidden_by_patient_at
         conversations.reply(key, body="Thanks", form_key=new_key(), by=cast.sophie.actor)
 
 
@@ -258,9 +264,11 @@ def test_a_thread_whose_only_message_was_recalled_is_there_for_nobody(cast):
     with clock_at(moment):
         key = start(cast)
         message = newest(key).key
+        cast.sam.get(f"/staff/messages/{key}")
         assert recall(cast.sam, key)[0] is True
         assert recall(cast.sam, key, message) == (True, "")
     with clock_at(moment + 11 * SECOND):
+        assert readers_of(cast.sophie.id, page=1)[0] == []
         with pytest.raises(NotVisible):
             opened_by_patient(key, cast.sophie.id)
         with pytest.raises(NotVisible):
