@@ -18,9 +18,11 @@ from practice.threads import (
     Event,
     History,
     Message,
+    Place,
     Recall,
     Sought,
     Thread,
+    is_new_for_patient,
     last_message_id,
     message_of_patient,
     newest_answers,
@@ -300,3 +302,53 @@ def test_a_saved_draft_moves_ones_own_claim_on_and_no_other(cast, of_whom):
         assert conversations.keep_reply(key, **kept) == 1
     thread = cast.thread(key)
     assert (thread.claimed_until > until) is (of_whom == "own") and thread.version == version
+
+
+def test_every_page_and_search_of_the_patients_list_is_the_same_while_one_is_being_sent(cast):
+    begun, keys = now() - timedelta(days=5), []
+    for n in range(30):
+        with clock_at(begun + timedelta(hours=n)):
+            keys.append(cast.send(cast.sophie, "Appointment", body=f"hello {n}"))
+            cast.answer(cast.sam, keys[-1], f"Answer {n}")
+    until = begun + timedelta(hours=10)
+
+    def walked():
+        first = threads_of_patient(cast.sophie.id)
+        last = first.rows[-1]
+        older = threads_of_patient(cast.sophie.id, place=Place(last.at, last.id))
+        back = threads_of_patient(cast.sophie.id, place=Place(older.rows[0].at, older.rows[0].id, is_newer=True))
+        sought = [Sought("answer 3"), Sought(until=until), Sought(since=until), Sought(is_unread=True), Sought("canary")]
+        some = [threads_of_patient(cast.sophie.id, sought=one) for one in sought]
+        pages = [first, older, back, *some]
+        rows = [[(row.key, row.at, row.communicator_title, is_new_for_patient(row)) for row in page.rows] for page in pages]
+        assert rows[0] == rows[2] and len(rows[1]) == 5 and rows[-1] == []
+        return rows, [(page.has_newer, page.has_older) for page in pages]
+
+    moment = now()
+    with clock_at(moment):
+        before = walked()
+        for n in (29, 12, 3):
+            cast.answer(cast.sam, keys[n], "Canary")
+        assert walked() == before
+    with clock_at(moment + 10 * SECOND):
+        assert [row.key for row in threads_of_patient(cast.sophie.id).rows[:3]] == [keys[n] for n in (29, 12, 3)]
+
+
+def test_undo_a_patient_who_writes_and_a_colleague_who_closes_all_at_once_leave_it_waiting_and_counted(cast):
+    with clock_at(now() - timedelta(days=2)):
+        keys = [cast.send(cast.sophie, "Appointment", body=f"{n}") for n in range(4)]
+    since = [cast.thread(key).waiting_since for key in keys]
+    jobs = []
+    for key in keys:
+        cast.answer(cast.sam, key, "Canary")
+        message, version = newest(key).key, cast.thread(key).version
+        jobs += [
+            lambda key=key, message=message: recall(cast.sam, key, message),
+            lambda key=key: conversations.reply(key, body="More", form_key=new_key(), by=cast.sophie.actor),
+            lambda key=key, version=version: conversations.close(key, version=version, by=cast.fay.actor),
+        ]
+    found = at_once(cast, jobs)
+    assert {type(one).__name__ for one in found} <= {"tuple", "Sent", "BeingSent", "Stale"}
+    threads = [cast.thread(key) for key in keys]
+    assert [(t.state, t.is_unread, t.waiting_since) for t in threads] == [("waiting", True, at) for at in since]
+    numbers()
