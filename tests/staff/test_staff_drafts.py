@@ -101,3 +101,13 @@ def test_nothing_written_is_nothing_kept(cast):
     assert answer.json["version"] == 0 and drafts() == []
     page = cast.sam.get(f"/staff/messages/new?patient={cast.sophie.key}").text
     assert re.search(r'data-draft="/staff/drafts/[\w-]{22}"', page) and "Keep as draft" in page
+
+
+def test_a_note_that_is_added_is_no_draft_any_more(cast):
+    key = cast.send(cast.sophie, "Appointment")
+    about = f"/staff/messages/{key}/notes/new"
+    save(cast.sam, about, body="Careful")
+    assert (
+        cast.sam.post(f"/staff/messages/{key}/notes", {"key": "k1", "body": "Careful", "draft_version": "1"}).status_code == 303
+    )
+    assert drafts() == [] and save(cast.sam, about, body="Careful", version=1).status_code == 410
