@@ -11,10 +11,10 @@ from practice import threads, trays
 from practice.db import new_key
 from practice.errors import Invalid
 from practice.notes import notes_of
-from practice.threads import NEWEST, Event, ThreadState
+from practice.threads import NEWEST, ThreadState
 from practice.trays import REASON_MAX, OpenedWithReason
 from web.answers import Answer, page, to
-from web.facts import facts_of
+from web.facts import EVENT_WORDS, facts_of
 from web.formats import gettext as _
 from web.formats import lazy_gettext as _l
 from web.forms import AtMost, Filled, Form, is_key, must_be_key, opened, tidy
@@ -74,7 +74,7 @@ def opened_thread(key: str) -> Answer:
         head=head,
         facts=facts_of(found.thread),
         notes=notes_of(head.id),
-        words=event_words(),
+        words=EVENT_WORDS,
         state=state_words(head),
     )
 
@@ -84,22 +84,6 @@ def look_at(key: str) -> OpenedWithReason:
     earlier = request.args.get("earlier", "")
     before = threads.message_in(key, earlier) if is_key(earlier) else NEWEST
     return trays.opened_with_reason(key, visitor().person_id, before=before)
-
-
-def event_words() -> dict[Event, str]:
-    return {
-        Event.DELIVERED: _("delivered"),
-        Event.RECEIVED: _("received"),
-        Event.CLOSED: _("closed"),
-        Event.REMOVED: _("deleted from the lists"),
-        Event.RESTORED: _("restored"),
-        Event.HANDED: _("handed on"),
-        Event.CLAIMED: _("claimed"),
-        Event.RELEASED: _("released"),
-        Event.OPENED: _("opened by an admin, with a reason"),
-        Event.MOVED: _("moved to another account of the patient"),
-        Event.RECALLED: _("an answer taken back before it was sent"),
-    }
 
 
 def state_words(head: Any) -> str:

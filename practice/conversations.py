@@ -18,8 +18,8 @@ from practice.db import Actor, Transaction, again_if_doubled, changed, db, new_k
 from practice.drafts import delete_draft, put_back, save_draft
 from practice.emergency import emergency_words_in
 from practice.errors import BeingSent, Invalid, NotAllowed, NotVisible, Recalled, SentBefore, Stale, TooMany
-from practice.outbox import tell_of_answer, untell
-from practice.people import AccountStatus, Kind, Person, Staff, must_be_admin
+from practice.outbox import Occasion, tell, tell_of_answer, untell
+from practice.people import AccountStatus, Kind, Person, Staff, full_name, must_be_admin
 from practice.settings import REQUESTED_IN, Practice, RequestType, SwitchedOff, calendar_of, is_on, promise_days, the_practice
 from practice.threads import (
     BEFORE,
@@ -34,6 +34,7 @@ from practice.threads import (
     before_answer,
     can_claim,
     can_close,
+    can_entrust,
     can_receive,
     can_remove,
     is_being_sent,
@@ -45,12 +46,14 @@ from practice.threads import (
     move,
     promise,
     record,
+    reference_of,
     thread_of_box,
     thread_of_patient,
 )
 
 TITLE_MAX = 120  # code points, after NFC
 BODY_MAX = 20_000
+REASON_MAX = 500
 HOURLY, DAILY = 60, 200  # sends of a patient; repeats of a form do not count
 UNDO = timedelta(seconds=10)  # so long an answer is being sent, and can be recalled
 
@@ -156,7 +159,7 @@ def reply(thread_key: str, *, body: str, form_key: str, by: Actor) -> Sent:
             return again
         _check_limit(tx.session, thread.patient_id)
         move(tx, thread, Verb.WRITE)
-        thread.removed_at = thread.closed_at = thread.hidden_by_patient_at = None
+        thread.removed_at = thread.closed_at = thread.hidden_by_patient_at = thread.duplicate_of_id = None
         _waits(tx, thread, the_practice(tx.session), said=[body])
         if is_being_sent(thread):
             _waits_before_answer(thread)
@@ -230,7 +233,7 @@ def answer(thread_key: str, *, body: str, form_key: str, seen: int, by: Actor, c
         move(tx, thread, Verb.ANSWER)
         thread.last_staff_message_at = message.sent_at
         promise(thread, None, None)
-        thread.closed_at = thread.removed_at = thread.hidden_by_patient_at = None
+        thread.closed_at = thread.removed_at = thread.hidden_by_patient_at = thread.duplicate_of_id = None
         thread.has_emergency_words = False
         mark(tx, thread)
         tell_of_answer(tx, thread.patient_id, thread=thread.id, message=message.id, sent_at=message.sent_at)
@@ -353,17 +356,44 @@ def close(thread_key: str, *, version: int, by: Actor) -> None:
     """No further answer is needed; receives first. A patient's reply opens it again. Raises NotVisible, Stale."""
     with transaction(by=by, did="close", about=thread_key) as tx:
         thread = _of_staff_seen(tx, thread_key, version)
-        _must_not_be_being_sent(thread)
-        if not can_close(thread):
-            raise Stale("closed before")
-        _receive(tx, thread, up_to=last_message_id(tx.session, thread.id))
-        move(tx, thread, Verb.CLOSE)
-        promise(thread, None, None)
-        thread.has_emergency_words = False
-        thread.claimed_by_id = thread.claimed_until = None
-        thread.closed_at = now()
+        _close(tx, thread)
         record(tx, thread.id, Event.CLOSED)
-        mark(tx, thread)
+
+
+def close_as_duplicate(thread_key: str, *, of: str, version: int, by: Actor) -> None:
+    """Closes the thread because another one of the same patient goes on instead; both stay and link each other.
+
+    `of`: the key of the other, which this person may see too. Raises NotVisible, Stale, and Invalid where the other cannot be it.
+    """
+    with transaction(by=by, did="close_as_duplicate", about=thread_key) as tx:
+        # Both, in one order: of two that are closed as duplicates of each other at once the second sees the first.
+        keys = sa.select(Thread.id).where(Thread.key.in_((thread_key, of))).order_by(Thread.id).with_for_update()
+        tx.session.execute(keys).all()
+        thread = _of_staff_seen(tx, thread_key, version)
+        try:
+            other, _ = _of_staff(tx, of)
+        except NotVisible:
+            raise Invalid("of", "There is no such conversation of this patient.") from None
+        if other.patient_id != thread.patient_id or other.id == thread.id:
+            raise Invalid("of", "There is no such conversation of this patient.")
+        if other.duplicate_of_id is not None and other.state == ThreadState.CLOSED:
+            raise Invalid("of", "That conversation is closed as a duplicate itself. Choose the one that goes on.")
+        _close(tx, thread)
+        thread.duplicate_of_id = other.id
+        record(tx, thread.id, Event.DUPLICATE, words=json.dumps({"reference": reference_of(other.id)}))
+
+
+def _close(tx: Transaction, thread: Thread) -> None:
+    _must_not_be_being_sent(thread)
+    if not can_close(thread):
+        raise Stale("closed before")
+    _receive(tx, thread, up_to=last_message_id(tx.session, thread.id))
+    move(tx, thread, Verb.CLOSE)
+    promise(thread, None, None)
+    thread.has_emergency_words = False
+    thread.claimed_by_id = thread.claimed_until = None
+    thread.closed_at = now()
+    mark(tx, thread)
 
 
 def remove(thread_key: str, *, version: int, by: Actor) -> None:
@@ -402,9 +432,83 @@ def claim(thread_key: str, *, version: int, by: Actor) -> None:
         thread = _of_staff_seen(tx, thread_key, version)
         if not can_claim(thread):
             raise Stale("claimed or closed")
-        thread.claimed_by_id = by.person
-        thread.claimed_until = _claimed_until(tx)
+        _set_claim(tx, thread, by.person)
         record(tx, thread.id, Event.CLAIMED)
+        tx.session.flush()
+
+
+def entrust(thread_key: str, *, to: str, version: int, by: Actor) -> None:
+    """Hands the thread over: the claim is now that of a colleague who has it too, for the practice's claim time from now on.
+
+    `to`: the key of the colleague, who is told. Raises NotVisible, Stale when it changed after `version`, cannot be claimed or
+    is another's, Invalid when the colleague does not have it or is away.
+    """
+    with transaction(by=by, did="entrust", about=thread_key) as tx:
+        thread = _of_staff_seen(tx, thread_key, version)
+        if not can_entrust(thread, by.person or 0):
+            raise Stale("claimed or closed")
+        colleague = next((one for one in colleagues_with(tx.session, thread, by.person) if one.key == to), None)
+        if colleague is None or not colleague.is_present:
+            raise Invalid("to", "This colleague does not have the message, or is away. Choose another one.")
+        _set_claim(tx, thread, colleague.id)
+        name = full_name(colleague.last_name, colleague.first_name)
+        record(tx, thread.id, Event.ENTRUSTED, words=json.dumps({"name": name}, ensure_ascii=False))
+        tell(tx, Occasion.ENTRUSTED, [colleague.id], thread=thread.id)
+        tx.session.flush()
+
+
+def colleagues_with(session: Session, thread: Any, me: int | None) -> list[Any]:
+    """Who else may see the thread (a row with its audience and patient) now, by name: id, key, names, login, is_present."""
+    values = {"audience": thread.audience_id, "patient": thread.patient_id, "me": me}
+    return list(session.connection().execute(_COLLEAGUES, values))
+
+
+_has = sa.select(AudienceCommunicator.communicator_id).where(AudienceCommunicator.audience_id == sa.bindparam("audience"))
+_there = eligible(communicator=_has).subquery()
+_COLLEAGUES = (
+    sa.select(
+        Person.id,
+        Person.key,
+        Person.last_name,
+        Person.first_name,
+        Staff.login,
+        sa.func.max(_there.c.is_present).label("is_present"),
+    )
+    .join(Staff, Staff.id == Person.id)
+    .join(_there, _there.c.staff_id == Person.id)
+    .where(Person.id != sa.bindparam("me"))
+    .where(sa.or_(Staff.own_patient_id.is_(None), Staff.own_patient_id != sa.bindparam("patient")))
+    .group_by(Person.id, Staff.id)
+    .order_by(Person.name_key, Person.id)
+)
+
+
+def _touch(tx: Transaction, thread: Thread) -> None:
+    tx.touched.add(thread.audience_id or 0)  # 0: no list has it
+
+
+def _set_claim(tx: Transaction, thread: Thread, person: int | None) -> None:
+    thread.claimed_by_id = person
+    thread.claimed_until = _claimed_until(tx)
+    _touch(tx, thread)
+
+
+def transfer(thread_key: str, *, communicator: str, reason: str, version: int, by: Actor) -> None:
+    """Gives the thread to another communicator, which alone has it then: see routing.transfer. Does not receive.
+
+    `reason`: why, up to 500 characters; staff alone see it. Raises NotVisible, Stale, Invalid.
+    """
+    reason = clean("reason", reason, REASON_MAX)
+    with transaction(by=by, did="transfer", about=thread_key) as tx:
+        routing.hold_routing_still(tx.session)
+        thread = _of_staff_seen(tx, thread_key, version)
+        _must_not_be_being_sent(thread)
+        had = _titles(tx.session, thread)
+        before = thread.audience_id
+        routing.transfer(tx, thread, communicator, reason=reason)
+        if thread.audience_id == before:
+            raise Invalid("communicator", "It has the message already. Choose another one.")
+        tx.note_change({"communicators": had}, {"communicators": _titles(tx.session, thread)})
         tx.session.flush()
 
 
@@ -415,6 +519,7 @@ def release(thread_key: str, *, version: int, by: Actor) -> None:
         if not is_claimed(thread) or thread.claimed_by_id != by.person:
             raise Stale("not claimed by this person")
         thread.claimed_by_id = thread.claimed_until = None
+        _touch(tx, thread)
         record(tx, thread.id, Event.RELEASED)
         tx.session.flush()
 

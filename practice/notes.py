@@ -8,8 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
-from practice.communicators import AudienceCommunicator, box_of, eligible
-from practice.conversations import BODY_MAX, clean
+from practice.communicators import box_of
+from practice.conversations import BODY_MAX, clean, colleagues_with
 from practice.db import Actor, Model, Transaction, again_if_doubled, db, new_key, now, transaction
 from practice.drafts import delete_draft
 from practice.errors import Invalid
@@ -58,7 +58,7 @@ def add_note(thread_key: str, *, body: str, mentions: Iterable[str], form_key: s
                 raise Invalid("key", "This form was sent before, with other words. Open it again.")
             tx.is_silent = True
             return
-        found = {one.key: one.id for one in _colleagues(tx.session, thread, by.person)}
+        found = {one.key: one.id for one in colleagues_with(tx.session, thread, by.person)}
         if gone := wanted - found.keys():
             raise _may_not_see(tx.session, gone)
         note = Note(key=new_key(), thread_id=thread.id, author_id=by.person, body=body, at=now(), form_key=form_key)
@@ -93,28 +93,6 @@ def _may_not_see(session: Session, keys: set[str]) -> Invalid:
         "Not added: %(names)s may not see this conversation. Take the tick away, then press Add note again.",
         names=names,
     )
-
-
-# ---- Who can be mentioned ------------------------------------------------------------------------
-
-_has = sa.select(AudienceCommunicator.communicator_id).where(AudienceCommunicator.audience_id == sa.bindparam("audience"))
-_COLLEAGUES = (
-    sa.select(Person.id, Person.key, Person.last_name, Person.first_name, Staff.login)
-    .join(Staff, Staff.id == Person.id)
-    .where(Person.id.in_(sa.select(eligible(communicator=_has).subquery().c.staff_id)), Person.id != sa.bindparam("me"))
-    .where(sa.or_(Staff.own_patient_id.is_(None), Staff.own_patient_id != sa.bindparam("patient")))
-    .order_by(Person.name_key, Person.id)
-)
-
-
-def colleagues(thread: Any, me: int) -> list[Any]:
-    """Who else may see the thread (a row with its audience and patient) now, by name: key, names, login."""
-    return _colleagues(db.session(), thread, me)
-
-
-def _colleagues(session: Session, thread: Any, me: int | None) -> list[Any]:
-    values = {"audience": thread.audience_id, "patient": thread.patient_id, "me": me}
-    return list(session.connection().execute(_COLLEAGUES, values))
 
 
 # ---- Reading -------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ class Occasion(StrEnum):
     WAITING = "waiting"  # to staff: a patient wrote to a communicator of yours
     MENTIONED = "mentioned"  # to staff: a colleague's note is meant for you
     ANSWERED = "answered"  # to the patient
+    ENTRUSTED = "entrusted"  # to a member of staff: a colleague handed something over to you
     UNROUTED = "unrouted"  # to admins: nobody can receive it
     OVERDUE = "overdue"  # to staff: a promise of yours has passed
     ESCALATED = "escalated"  # to admins: it has, and it was not mended

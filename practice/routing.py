@@ -1,6 +1,6 @@
 """Routing: the one door through which every message passes. Only this module decides who receives.
 
-The rules are numbered as in docs/routing.md. Routing only adds: `hand_to` alone takes a thread away from anybody.
+The rules are numbered as in docs/routing.md. Routing only adds: `hand_to` and `transfer` alone take a thread away from anybody.
 """
 
 import json
@@ -68,9 +68,17 @@ def hand_to(tx: Transaction, thread: Thread, communicator_key: str) -> None:
     """
     if thread.unrouted_since is None:
         raise Stale("it was delivered meanwhile")
-    is_amendment = Communicator.type == RequestType.AMENDMENT  # to and from no other type: its request goes nowhere else
-    kind = is_amendment if thread.type == RequestType.AMENDMENT else sa.not_(is_amendment)
-    to = tx.session.scalar(sa.select(Communicator).where(Communicator.key == communicator_key, kind, is_routable()))
+    _hand(tx, thread, communicator_key, did=Event.HANDED)
+
+
+def transfer(tx: Transaction, thread: Thread, communicator_key: str, *, reason: str) -> None:
+    """Those who have a thread give it to another communicator, which alone has it then, with its type. What the patient waits
+    for goes on waiting, and its unread mark stays. Raises Invalid when the communicator cannot receive it."""
+    _hand(tx, thread, communicator_key, did=Event.TRANSFERRED, reason=reason)
+
+
+def _hand(tx: Transaction, thread: Thread, communicator_key: str, *, did: Event, reason: str = "") -> None:
+    to = tx.session.scalar(sa.select(Communicator).where(Communicator.key == communicator_key, *can_be_handed(thread)))
     if to is None:
         raise Invalid("communicator", "Choose a communicator that can receive it.")
     gone = Delivery.thread_id == thread.id, Delivery.ended_at.is_(None), Delivery.communicator_id != to.id
@@ -78,11 +86,26 @@ def hand_to(tx: Transaction, thread: Thread, communicator_key: str) -> None:
     thread.unrouted_since, thread.type = None, to.type
     thread.claimed_by_id = thread.claimed_until = None
     message = last_message_id(tx.session, thread.id)
-    _give(tx, thread, {to.id}, message=message, did=Event.HANDED)
+    _give(tx, thread, {to.id}, message=message, did=did, reason=reason)
     people = recipients(tx.session, thread)
     if not any(people.values()):
         raise Invalid("communicator", "Nobody but the patient is there to receive it. Choose another communicator.")
-    tell(tx, Occasion.WAITING, people, thread=thread.id, message=message)
+    if thread.state == ThreadState.WAITING:
+        tell(tx, Occasion.WAITING, sorted(people.keys() - _told(tx.session, message)), thread=thread.id, message=message)
+
+
+def can_be_handed(thread: Any) -> tuple[sa.ColumnElement[bool], ...]:
+    """Conditions on Communicator: one that can receive this thread from another. An amendment goes to and comes from no other
+    type: its request goes nowhere else."""
+    is_amendment = Communicator.type == RequestType.AMENDMENT
+    kind = is_amendment if thread.type == RequestType.AMENDMENT else sa.not_(is_amendment)
+    return kind, is_routable()
+
+
+def _told(session: Session, message: int) -> set[int]:
+    """Who was told before that this message waits: nobody is told twice."""
+    told = sa.select(Notice.person_id).where(Notice.message_id == message, Notice.occasion == Occasion.WAITING)
+    return set(session.scalars(told))
 
 
 def hand_open_threads(tx: Transaction, communicator: int, to: int) -> int:
@@ -194,18 +217,26 @@ def hold_routing_still(session: Session, *, to_change_it: bool = False) -> None:
         session.execute(sa.text(f"SELECT {lock}(7001)"))
 
 
-def _give(tx: Transaction, thread: Thread, communicators: set[int], *, message: int, did: Event = Event.DELIVERED) -> None:
-    """The thread's audience becomes these communicators; each new one gets its delivery."""
+def _give(
+    tx: Transaction,
+    thread: Thread,
+    communicators: set[int],
+    *,
+    message: int,
+    did: Event = Event.DELIVERED,
+    reason: str = "",
+) -> None:
+    """The thread's audience becomes these communicators; each new one gets its delivery, and what was done its line."""
     had = set(communicators_of(tx.session, thread.audience_id))
     thread.audience_id = audience_of(tx.session, communicators)
     recount(tx, thread)
-    new = tx.session.execute(
-        sa.select(Communicator.id, Communicator.title).where(Communicator.id.in_(communicators - had)).order_by(Communicator.id)
-    ).all()
-    at = now()
-    for row in new:
-        tx.session.add(Delivery(thread_id=thread.id, communicator_id=row.id, title=row.title, at=at))
-        words = json.dumps({"title": row.title}, ensure_ascii=False)
+    new, at = communicators - had, now()
+    named = communicators if did == Event.TRANSFERRED else new  # a transfer is told, also to one of those who had it
+    titles = sa.select(Communicator.id, Communicator.title).where(Communicator.id.in_(named)).order_by(Communicator.id)
+    for row in tx.session.execute(titles).all():
+        if row.id in new:
+            tx.session.add(Delivery(thread_id=thread.id, communicator_id=row.id, title=row.title, at=at))
+        words = json.dumps({"title": row.title} | ({"reason": reason} if reason else {}), ensure_ascii=False)
         tx.session.add(History(thread_id=thread.id, at=at, by_id=tx.by.person, did=did, up_to_id=message, words=words))
 
 

@@ -44,6 +44,11 @@ class Event(StrEnum):
     ENTRUSTED = "entrusted"  # handed over: another member of staff has the claim now
     RECALLED = "recalled"  # an answer, before it reached the patient
     REOPENED = "reopened"  # undo of a close
+    DUPLICATE = "duplicate"  # closed: another thread of the patient goes on instead
+
+
+MOVES = (Event.HANDED, Event.TRANSFERRED)  # its communicators have the thread no longer, the one named has it alone
+ARRIVALS = (Event.DELIVERED, *MOVES)
 
 
 class Verb(StrEnum):
@@ -244,6 +249,11 @@ def can_claim(thread: Any) -> bool:
     return not is_claimed(thread) and thread.state != ThreadState.CLOSED and thread.removed_at is None
 
 
+def can_entrust(thread: Any, person: int) -> bool:
+    """Whoever could claim it, or has claimed it, may hand it over."""
+    return can_claim(thread) or (is_claimed(thread) and thread.claimed_by_id == person)
+
+
 def can_close(thread: Any) -> bool:
     return can(thread.state, Verb.CLOSE) and thread.removed_at is None
 
@@ -317,6 +327,11 @@ def thread_of_patient(session: Session, key: str, patient: int, *, lock: bool = 
     if thread.last_patient_message_at is None and answered_for_patient(thread) is None:
         raise NotVisible
     return thread
+
+
+def key_of(thread: int) -> str:
+    """The key of a thread by its id; empty where there is none. Says nothing of who may see it."""
+    return db.session.scalar(sa.select(Thread.key).where(Thread.id == thread)) or ""
 
 
 def thread_of_box(session: Session, key: str, audiences: list[int], own_patient: int, *, lock: bool = False) -> Thread:
@@ -410,6 +425,7 @@ _has_arrived = (Message.sent_at <= _present, STANDS)
 # ---- The open thread -----------------------------------------------------------------------------
 
 _Claimer = aliased(Person, name="claimer")
+_Duplicate = aliased(Thread, name="duplicate")
 _HEAD = sa.select(
     Thread.id,
     Thread.key,
@@ -429,6 +445,8 @@ _HEAD = sa.select(
     Thread.claimed_until,
     _Claimer.last_name.label("claimer_last_name"),
     _Claimer.first_name.label("claimer_first_name"),
+    Thread.duplicate_of_id,
+    sa.exists().where(_Duplicate.duplicate_of_id == Thread.id).correlate(Thread).label("has_duplicates"),
     Thread.patient_read_at,
     Thread.patient_opened_at,
     Thread.last_staff_message_at,
@@ -478,7 +496,7 @@ _HISTORY = (
 )
 _EVENTS_OF = _HISTORY.where(
     sa.or_(
-        History.did.in_((Event.DELIVERED, Event.HANDED)),
+        History.did.in_(ARRIVALS),
         sa.and_(History.did == Event.RECEIVED, History.up_to_id >= sa.bindparam("first")),
     )
 ).order_by(None).order_by(History.id).limit(2 * EVENTS)  # fmt: skip
@@ -562,6 +580,33 @@ def _opened(head: Any, statement: Any, before: int, most: int, at: datetime) -> 
     return Opened(head, list(reversed(messages[:most])), list(reversed(events)), len(messages) > most, next_answer)
 
 
+NEIGHBOURS = 20
+
+
+def others_of_patient(head: Any, audiences: list[int]) -> list[Any]:
+    """The patient's other threads that these audiences have and that are no duplicates, the newest 20, to be linked."""
+    where = [Thread.patient_id == head.patient_id, Thread.id != head.id, Thread.audience_id.in_(audiences)]
+    found = _LINK.where(*where, Thread.duplicate_of_id.is_(None))
+    return list(db.session.connection().execute(found.order_by(Thread.created_at.desc(), Thread.id.desc()).limit(NEIGHBOURS)))
+
+
+def duplicates_of(head: Any, audiences: list[int] | None) -> list[Any]:
+    """What the thread is a duplicate of, and what are duplicates of it, of the same patient: rows as of `others_of_patient`.
+
+    Only what these audiences have; None: the patient's own view. No statement where there are none.
+    """
+    if head.duplicate_of_id is None and not head.has_duplicates:
+        return []
+    where = [sa.or_(Thread.id == head.duplicate_of_id, Thread.duplicate_of_id == head.id), Thread.patient_id == head.patient_id]
+    if audiences is not None:
+        where.append(Thread.audience_id.in_(audiences))
+    return list(db.session.connection().execute(_LINK.where(*where).order_by(Thread.id.desc()).limit(NEIGHBOURS)))
+
+
+# Rows that link a thread.
+_LINK = sa.select(Thread.key, Thread.id, Thread.title, Thread.created_at)
+
+
 @dataclass(frozen=True)
 class Step:
     """A station on the way of a message: its name, when it was reached (None: not yet), and a word beside it."""
@@ -573,7 +618,7 @@ class Step:
 
 def way_of(message: Any, opened: Opened) -> list[Step]:
     """Sent, Delivered, Received, Answered: the way of a message of the patient, from what happened after it."""
-    delivered = [e for e in opened.events if e.did in (Event.DELIVERED, Event.HANDED)]
+    delivered = [e for e in opened.events if e.did in ARRIVALS]
     before = [e for e in delivered if (e.up_to_id or 0) <= message.id]
     later = next((e for e in delivered if (e.up_to_id or 0) > message.id), None)
     reached = before[-1] if before else later
@@ -605,9 +650,9 @@ def titles_of(events: list[Any]) -> list[str]:
     """The communicators that have a thread after these events; handing on takes it from those before."""
     titles: dict[str, None] = {}
     for event in events:
-        if event.did == Event.HANDED:
+        if event.did in MOVES:
             titles.clear()
-        if event.did in (Event.DELIVERED, Event.HANDED):
+        if event.did in ARRIVALS:
             titles[json.loads(event.words)["title"]] = None
     return list(titles)
 
@@ -1035,7 +1080,7 @@ _EVENTS_UNDER_WAY = (
     sa.select(History.id, History.thread_id, History.at, History.did, History.up_to_id, History.words)
     .where(
         History.thread_id.in_(sa.bindparam("threads", expanding=True)),
-        sa.or_(History.did.in_((Event.DELIVERED, Event.HANDED)), History.at >= sa.bindparam("since", type_=History.at.type)),
+        sa.or_(History.did.in_(ARRIVALS), History.at >= sa.bindparam("since", type_=History.at.type)),
     )
     .order_by(History.id)
 )

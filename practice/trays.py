@@ -19,6 +19,7 @@ from practice.drafts import delete_draft
 from practice.errors import Invalid, NotVisible, Stale
 from practice.people import Person, Staff, must_be_admin
 from practice.threads import (
+    ARRIVALS,
     NEWEST,
     PAGE,
     Event,
@@ -168,7 +169,7 @@ _UNROUTED_COUNT = sa.select(sa.func.count()).select_from(_some_unrouted)  # buil
 
 def last_handing(key: str) -> Any:
     """When this thread was last put in front of a communicator (`words`: JSON with its title), and the name of who did it."""
-    return _last(key, Event.DELIVERED, Event.HANDED)
+    return _last(key, *ARRIVALS)
 
 
 def last_restoring(key: str) -> Any:

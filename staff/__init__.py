@@ -7,4 +7,4 @@ from web.gate import STAFF, guard
 blueprint = Blueprint("staff", __name__, url_prefix="/staff")
 guard(blueprint, STAFF)
 
-from staff import absences, account, by_phone, inbox, new_message, notes, replies, thread  # noqa: E402, F401
+from staff import absences, account, by_phone, handling, inbox, new_message, notes, replies, thread  # noqa: E402, F401

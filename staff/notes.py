@@ -8,8 +8,9 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from wtforms import SelectMultipleField, TextAreaField
 
-from practice import notes
+from practice import conversations, notes
 from practice.conversations import BODY_MAX
+from practice.db import db
 from practice.errors import Invalid
 from practice.threads import Opened
 from staff import blueprint
@@ -58,7 +59,7 @@ def add_note(key: str) -> Answer:
 
 
 def _page(found: Opened, form: Form, status: int = 200) -> Answer:
-    form.mentions.choices = _choices(notes.colleagues(found.head, visitor().person_id))
+    form.mentions.choices = _choices(conversations.colleagues_with(db.session(), found.head, visitor().person_id))
     context = shown(found) | {"form": form}
     if is_htmx():
         return render_template("staff/_noting.html", unread=unread(), htmx=True, **context), status

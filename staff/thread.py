@@ -17,7 +17,7 @@ from staff.box import my_box, unread
 from staff.inbox import kept, listed, row_words
 from web.answers import Answer, is_htmx, notice, to
 from web.asked import version_in
-from web.facts import facts_of
+from web.facts import EVENT_WORDS, facts_of
 from web.formats import day, full_name, stamp
 from web.gate import visitor
 from web.looks import note_look
@@ -56,16 +56,16 @@ def delete(key: str) -> Answer:
         return pane(open_logged(key), 409, refusal=_why_not(str(refused)))
     except Stale:
         return lost_race(key)
-    return to("staff.inbox", done="deleted", about=key, **_kept_of_in_box())
+    return to("staff.inbox", done="deleted", about=key, **kept_of_in_box())
 
 
 @blueprint.post("/messages/<key>/restoring")
 def restore(key: str) -> Answer:
     conversations.restore(key, by=visitor().actor)
-    return to("staff.inbox", done="restored", **_kept_of_in_box())
+    return to("staff.inbox", done="restored", **kept_of_in_box())
 
 
-def _kept_of_in_box() -> dict[str, Any]:
+def kept_of_in_box() -> dict[str, Any]:
     return {} if "which" in kept() else kept()
 
 
@@ -131,9 +131,13 @@ def shown(found: Opened) -> dict[str, Any]:
             "receive": threads.can_receive(head),
             "claim": threads.can_claim(head),
             "close": threads.can_close(head) and not threads.is_being_sent(head),
+            "entrust": threads.can_entrust(head, visitor().person_id),
         },
         "claimer": full_name(head, "claimer_") if threads.is_claimed(head) else "",
         "state_words": _state_words(head),
+        "event_words": EVENT_WORDS,
+        "moves": [e for e in found.events if e.did == Event.TRANSFERRED],
+        "duplicates": threads.duplicates_of(head, box.audiences),
         **_being_sent(found),
         "is_late": head.due_at is not None and head.due_at < now(),
     }

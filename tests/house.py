@@ -29,7 +29,7 @@ LAYERS = (
     ("communicators", "threads"),
     ("routing", "own_account", "presence"),
     ("conversations",),
-    ("requests", "notes", "canned_replies", "transfers"),
+    ("requests", "notes", "canned_replies"),
     ("batches", "escalation"),
     ("coverage", "appointments", "results", "records", "setup", "trays", "trail"),
     ("amendments", "accounts", "lists", "patients", "board"),

@@ -74,6 +74,8 @@ BEGINS = "test_a_thread_begun_by_the_practice_is_the_patients_as_soon_as_it_has_
 NO_PLACE = "test_a_message_that_is_being_sent_is_no_place_in_a_thread"
 PICKED = "test_others_never_reaches_a_communicator_nobody_picked"
 HAND = "test_hand_to_gives_the_thread_to_one_and_takes_it_from_the_rest"
+TRANSFER = "test_it_goes_to_the_one_chosen_with_its_type_and_the_clock_goes_on"
+TRANSFERRED_TOLD = "test_one_of_those_who_have_it_can_get_it_alone_and_that_is_told"
 HAND_TYPE = "test_hand_to_takes_the_type_of_whom_it_gives_to_and_leaves_other_threads_alone"
 HAND_AMENDMENT = "test_an_unrouted_amendment_is_handed_to_an_amendment_communicator_only"
 OFFERED = "test_the_admin_is_offered_every_communicator_that_can_receive_and_no_other"
@@ -204,10 +206,10 @@ MUTANTS: list[Mutant] = [
         ("else sa.not_(is_amendment)", "else sa.true()", "test_nothing_becomes_an_amendment_by_being_handed_on"),
         ("if thread.type == RequestType.AMENDMENT else", "if True else", HAND_TYPE),
         ("if thread.type == RequestType.AMENDMENT else", "if False else", HAND_AMENDMENT),
-        ("Communicator.key == communicator_key, kind, is_routable()", "kind, is_routable()", HAND),
-        ("Communicator.key == communicator_key, kind, is_routable()", "Communicator.key == communicator_key, is_routable()",
-         HAND_AMENDMENT),
-        ("Communicator.key == communicator_key, kind, is_routable()", "Communicator.key == communicator_key, kind",
+        ("Communicator.key == communicator_key, *can_be_handed(thread)", "*can_be_handed(thread)", HAND),
+        ("Communicator.key == communicator_key, *can_be_handed(thread)", "Communicator.key == communicator_key", HAND_AMENDMENT),
+        ("return kind, is_routable()", "return (is_routable(),)", HAND_AMENDMENT),
+        ("return kind, is_routable()", "return (kind,)",
          "test_why_a_thread_cannot_be_handed_there_is_told_apart"),
         ("    if to is None:\n        raise", "    if False:\n        raise", HAND),
         ("gone = Delivery.thread_id == thread.id, ", "gone = sa.true(), ", HAND_TYPE),
@@ -271,10 +273,23 @@ MUTANTS: list[Mutant] = [
         ('if session.get_bind().dialect.name == "postgresql":\n', "if True:\n", STAYS),
         ("if to_change_it else", "if True else", "test_senders_do_not_wait_for_each_other", "postgresql"),
         ("if to_change_it else", "if False else", LOCKS, "postgresql"),
-        ("Communicator.id.in_(communicators - had)", "Communicator.id.in_(communicators)",
+        ("if row.id in new:", "if True:",
          "test_a_reply_that_nobody_of_them_can_receive_adds_the_others_of_the_type"
          " test_whoever_has_the_thread_already_keeps_the_delivery_when_it_is_handed_to_them"),
-        (".where(Communicator.id.in_(communicators - had)).order_by(Communicator.id)\n", "\n", BESIDE),
+        ("if row.id in new:", "if False:", HAND),
+        (".where(Communicator.id.in_(named)).order_by(Communicator.id)\n", "\n", BESIDE),
+        ("named = communicators if did == Event.TRANSFERRED else new", "named = new", TRANSFERRED_TOLD),
+        ("named = communicators if did == Event.TRANSFERRED else new", "named = communicators",
+         "test_whoever_has_the_thread_already_keeps_the_delivery_when_it_is_handed_to_them"),
+        ('| ({"reason": reason} if reason else {})', '| {"reason": reason}', TRANSFER),
+        ("    if thread.state == ThreadState.WAITING:\n        tell", "    if True:\n        tell",
+         "test_what_was_answered_is_transferred_without_telling_anybody"),
+        ("    if thread.state == ThreadState.WAITING:\n        tell", "    if False:\n        tell", TRANSFER),
+        ("people.keys() - _told(tx.session, message)", "people.keys()", "test_who_was_told_before_is_not_told_again"),
+        ("where(Notice.message_id == message, Notice.occasion == Occasion.WAITING)", "where(Notice.occasion == Occasion.WAITING)",
+         "test_who_was_told_of_another_message_is_told_of_this_one"),
+        ("where(Notice.message_id == message, Notice.occasion == Occasion.WAITING)", "where(Notice.message_id == message)",
+         "test_who_was_told_that_nobody_had_it_is_told_that_it_waits"),
         ("found = session.scalar(sa.select(Audience.id).where(Audience.key == key))",
          "found = session.scalar(sa.select(Audience.id))", "test_an_audience_is_made_once"),
         ("if found is not None:", "if False:", "test_an_audience_is_made_once"),
@@ -319,7 +334,7 @@ MUTANTS: list[Mutant] = [
         ("            ~sa.exists().where(\n", "            sa.true() | ~sa.exists().where(\n", TWICE),
         ("Notice.message_id == last_of_thread, ", "", TWICE),
         ("Notice.person_id == people.c.staff_id, ", "", TWICE),
-        (", Notice.occasion == Occasion.WAITING", "",
+        ("people.c.staff_id, Notice.occasion == Occasion.WAITING", "people.c.staff_id",
          "test_an_admin_in_charge_is_told_of_what_waits_though_told_that_nobody_had_it"),
     ),
     *_of(

@@ -4,7 +4,7 @@ from practice.amendments import AmendmentState, amendment_of
 from practice.appointments import AppointmentState, appointment_of
 from practice.results import HandOver, Media, ResultState, result_of
 from practice.settings import RequestType
-from practice.threads import Event, Opened
+from practice.threads import MOVES, Event, Opened
 from web.formats import clock, day
 from web.formats import gettext as _
 from web.formats import lazy_gettext as _l
@@ -31,6 +31,25 @@ STATES = {
     AmendmentState.QUEUED: _l("Waiting for review"),
 }
 
+EVENT_WORDS = {
+    Event.DELIVERED: _l("delivered"),
+    Event.RECEIVED: _l("received"),
+    Event.CLOSED: _l("closed"),
+    Event.REMOVED: _l("deleted from the lists"),
+    Event.RESTORED: _l("restored"),
+    Event.HANDED: _l("handed on"),
+    Event.CLAIMED: _l("claimed"),
+    Event.RELEASED: _l("claim released"),
+    Event.OPENED: _l("opened by an admin, with a reason"),
+    Event.MOVED: _l("moved to another account of the patient"),
+    Event.TRANSFERRED: _l("transferred"),
+    Event.ENTRUSTED: _l("handed over"),
+    Event.RECALLED: _l("an answer taken back before it was sent"),
+    Event.REOPENED: _l("opened again"),
+    Event.DUPLICATE: _l("closed as a duplicate"),
+}
+"""What happened to a thread, in its history."""
+
 Facts = list[tuple[str, str]]
 
 
@@ -40,7 +59,7 @@ def facts_of(opened: Opened) -> Facts:
     One that was handed on may have another type than it was sent as: the request goes along, whichever it is.
     """
     kind, thread = opened.head.type, opened.head.id
-    is_handed = any(event.did == Event.HANDED for event in opened.events)
+    is_handed = any(event.did in MOVES for event in opened.events)
     of_types = {RequestType.APPOINTMENT: _appointment, RequestType.RESULT: _result, RequestType.AMENDMENT: _amendment}
     asked = of_types.values() if is_handed else [of_types[kind]] if kind in of_types else []
     return [(name, value) for of_type in asked for name, value in of_type(thread) if value]

@@ -290,6 +290,11 @@ def message_text(text: str) -> str:
     return gettext(text) if text in FIXED_TEXTS else text
 
 
+def told(words: str) -> dict[str, str]:
+    """What a line of the history says besides: titles, names, reasons."""
+    return json.loads(words) if words else {}
+
+
 def full_name(row: Any, whose: str = "") -> str:
     """LAST, FIRST of a row with both; `whose` begins the names of the two columns where a row has more than one person."""
     last, first = getattr(row, f"{whose}last_name"), getattr(row, f"{whose}first_name")
@@ -373,6 +378,7 @@ def set_up(app: Flask) -> None:
             message_text,
             type_name,
             full_name,
+            told,
         )
     }
     app.jinja_env.globals |= {

@@ -21,6 +21,10 @@ def _thread(cast: Any, data: dict[str, str] | None = None) -> dict[str, Any]:
     return {"own": {"key": key}, "player": cast.sam, "others": others, "data": data or {"version": str(cast.thread(key).version)}}
 
 
+def _with(made: dict[str, Any], **more: str) -> dict[str, Any]:
+    return made | {"data": made["data"] | more}
+
+
 def _answered(cast: Any) -> dict[str, Any]:
     made = _thread(cast)
     key = made["own"]["key"]
@@ -80,6 +84,12 @@ EXAMPLES = {
     "staff.claim": _thread,
     "staff.release": _claimed,
     "staff.close": _thread,
+    "staff.colleagues": _thread,
+    "staff.hand_over": lambda cast: _with(_thread(cast), to=cast.fay.key),
+    "staff.transfer": _thread,
+    "staff.send_transfer": lambda cast: _with(_thread(cast), communicator=cast.communicator("Clinicians"), reason="Hello"),
+    "staff.duplicate": _thread,
+    "staff.close_as_duplicate": lambda cast: _with(_thread(cast), of=cast.send(cast.sophie, "Appointment")),
     "staff.delete": _answered,
     "staff.restore": _answered,
     "staff.respond": _thread,

@@ -5,10 +5,10 @@ import sqlalchemy as sa
 
 from practice import routing
 from practice.communicators import Communicator
-from practice.conversations import BODY_MAX
+from practice.conversations import BODY_MAX, colleagues_with
 from practice.db import COMMAND, db, new_key, transaction
 from practice.errors import Invalid, NotVisible
-from practice.notes import Note, add_note, colleagues, notes_of
+from practice.notes import Note, add_note, notes_of
 from practice.outbox import Notice, Occasion
 from practice.people import Staff
 from practice.threads import Thread
@@ -88,12 +88,12 @@ def test_nobody_meets_a_note_on_the_own_thread(cast):
         note(cast, key, by=cast.fay)
     with pytest.raises(Invalid, match="STAFF, FAY"):
         note(cast, key, to=[cast.fay])
-    assert colleagues(cast.thread(key), cast.sam.id) == []
+    assert colleagues_with(db.session(), cast.thread(key), cast.sam.id) == []
 
 
 def test_nobody_is_offered_oneself(cast):
     key = cast.send(cast.sophie, "Appointment")
-    assert [one.key for one in colleagues(cast.thread(key), cast.sam.id)] == [cast.fay.key]
+    assert [one.key for one in colleagues_with(db.session(), cast.thread(key), cast.sam.id)] == [cast.fay.key]
 
 
 @pytest.mark.parametrize(("body", "field"), [("", "body"), ("\u200b", "body"), ("x" * (BODY_MAX + 1), "body")])
