@@ -28,12 +28,13 @@ from web.gate import visitor
 
 class TransferForm(Form):
     version = HiddenField()
-    communicator = SelectField(_l("To"), [Filled(_l("Choose a communicator."))], choices=[], validate_choice=False)
+    communicator = SelectField(
+        _l("To"), [Filled(_l("Choose a communicator."))], choices=[], validate_choice=False, render_kw={"data-focus": ""}
+    )
     reason = TextAreaField(
         _l("Reason"),
         [Filled(_l("Write why.")), AtMost(REASON_MAX, _l("Use at most 500 characters."))],
         filters=[tidy],
-        render_kw={"data-focus": ""},
     )
 
 
