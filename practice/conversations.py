@@ -20,6 +20,7 @@ from practice.emergency import emergency_words_in
 from practice.errors import BeingSent, Invalid, NotAllowed, NotVisible, Recalled, SentBefore, Stale, TooMany
 from practice.outbox import Occasion, tell, tell_of_answer, untell
 from practice.people import AccountStatus, Kind, Person, Staff, full_name, must_be_admin
+from practice.placeholders import must_be_filled
 from practice.settings import REQUESTED_IN, Practice, RequestType, SwitchedOff, calendar_of, is_on, promise_days, the_practice
 from practice.threads import (
     BEFORE,
@@ -217,6 +218,7 @@ def answer(thread_key: str, *, body: str, form_key: str, seen: int, by: Actor, c
         again = _sent_before(tx.session, by, form_key, digest)
         if again:
             return again
+        must_be_filled(tx.session, body, thread.patient_id, by.person or 0)
         _must_not_be_being_sent(thread)
         newest = last_message_id(tx.session, thread.id)
         if newest != seen:
@@ -261,6 +263,7 @@ def start(patient_key: str, *, communicator: str, title: str, body: str, form_ke
             raise NotVisible
         if patient.status != AccountStatus.ACTIVE:
             raise NotAllowed("the account is locked")
+        must_be_filled(tx.session, body, patient.id, by.person or 0)
         mine = next((m for m in box.mine if m.key == communicator and m.is_in_use), None)
         if mine is None:
             raise Invalid("communicator", "Choose one of your communicators that is In Use.")

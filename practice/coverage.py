@@ -11,6 +11,7 @@ from sqlalchemy.orm.attributes import flag_modified
 
 from practice import routing
 from practice.absences import Absence, start_of_day
+from practice.canned_replies import CannedReply
 from practice.communicators import (
     Audience,
     AudienceCommunicator,
@@ -179,7 +180,7 @@ def _set_staff(tx: Transaction, communicator: Communicator, keys: list[str]) -> 
 
 
 def delete_communicator(key: str, *, by: Actor) -> None:
-    """Deletes a communicator that never had a thread. Raises NotVisible, HasThreads."""
+    """Deletes a communicator that never had a thread, and its canned replies. Raises NotVisible, HasThreads."""
     with transaction(by=by, did="delete_communicator", about=key) as tx:
         must_be_admin(tx)
         routing.hold_routing_still(tx.session, to_change_it=True)
@@ -189,7 +190,7 @@ def delete_communicator(key: str, *, by: Actor) -> None:
         staff = sorted(one.login for one in in_charge_of(tx.session, [communicator.id])[communicator.id])
         tx.note_change(_values(communicator) | {"staff": staff}, {})
         routing.forget_audiences(tx.session, communicator.id)
-        for table in (Membership, CommunicatorFacility):
+        for table in (Membership, CommunicatorFacility, CannedReply):
             tx.session.execute(sa.delete(table).where(table.communicator_id == communicator.id))
         tx.session.delete(communicator)
         tx.session.flush()

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from practice import conversations, jobs
 from practice.amendments import request_amendment
 from practice.appointments import Wish, request_appointment
+from practice.canned_replies import add_canned_reply
 from practice.communicators import Communicator
 from practice.conversations import Sent
 from practice.coverage import save_communicator
@@ -54,6 +55,23 @@ COMMUNICATORS = [  # type, title, logins, In Use, help
     (RequestType.OTHERS, "IT Manager", ("it",), True, "Trouble with this portal"),
     (RequestType.OTHERS, "Clinician", ("therapist",), False, ""),
     (RequestType.AMENDMENT, "Patient Info Manager", ("records",), True, ""),
+]
+CANNED_REPLIES = [  # title, for (None: only the author), author, text
+    (
+        "Two times to choose from",
+        "Scheduler",
+        "scheduler",
+        "Dear {patient},\n\nwe have two times for you: Thursday at 10:30 and Friday at 8:45. Which one would you like?\n\n{me}",
+    ),
+    (
+        "Waiting list",
+        "Scheduler",
+        "scheduler",
+        "Dear {patient},\n\nyou are on our waiting list. You hear from us by {date}.\n\n{me}",
+    ),
+    ("Prescription is ready", "Clinicians", "nurse", "Dear {patient},\n\nyour prescription is at the front desk.\n\n{me}"),
+    ("We are looking into it", "Clinicians", "nurse", "Dear {patient},\n\nwe are looking into it and answer by {date}.\n\n{me}"),
+    ("Bring your card", None, "frontdesk", "Please bring your insurance card and a list of your medicines."),
 ]
 PATIENTS = [  # last, first, gender, birth, is matched
     ("KWON", "SOPHIE", Gender.FEMALE, date(1978, 2, 24), True),
@@ -196,6 +214,9 @@ def fill() -> None:
     for kind, title, logins, is_in_use, help_line in COMMUNICATORS:
         keys = [_key_of(staff[login]) for login in logins]
         save_communicator(None, kind=kind, title=title, staff=keys, is_in_use=is_in_use, help=help_line, by=COMMAND)
+    for title, of, login, body in CANNED_REPLIES:
+        communicator = of and db.session.scalars(sa.select(Communicator.key).where(Communicator.title == of)).one()
+        add_canned_reply(title=title, body=body, communicator=communicator, form_key=new_key(), by=Actor(staff[login]))
     patients = [_add_patient(number, hashed, *one) for number, one in enumerate(PATIENTS)]
     sophie, jihae, hugo = patients[:3]
     _write_record(sophie)

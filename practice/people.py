@@ -137,6 +137,11 @@ def full_name(last: str, first: str) -> str:
     return ", ".join(part for part in (last, first) if part)
 
 
+def letter_name(last: str, first: str) -> str:
+    """`FIRST LAST`, as a letter says it."""
+    return " ".join(part for part in (first, last) if part)
+
+
 def title_key(text: str) -> str:
     """Two titles or words of a list with the same key look the same: folded, and without signs that do not show."""
     return fold("".join(c for c in text if unicodedata.category(c) != "Cf"))

@@ -7,4 +7,15 @@ from web.gate import STAFF, guard
 blueprint = Blueprint("staff", __name__, url_prefix="/staff")
 guard(blueprint, STAFF)
 
-from staff import absences, account, by_phone, handling, inbox, new_message, notes, replies, thread  # noqa: E402, F401
+from staff import (  # noqa: E402, F401
+    absences,
+    account,
+    by_phone,
+    canned_replies,
+    handling,
+    inbox,
+    new_message,
+    notes,
+    replies,
+    thread,
+)

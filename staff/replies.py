@@ -8,19 +8,21 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from wtforms import HiddenField, SelectField, TextAreaField
 
-from practice import conversations
+from practice import canned_replies, conversations
 from practice.conversations import BODY_MAX
-from practice.db import new_key, now
+from practice.db import db, new_key, now
 from practice.drafts import draft_about, save_draft
 from practice.errors import Invalid, Recalled, Stale
+from practice.placeholders import filled, letter_names, unfilled_in
 from practice.threads import Opened
 from staff import blueprint
 from staff.box import my_box, unread
 from staff.inbox import kept, listed
-from staff.thread import open_logged, pane, shown
+from staff.thread import canned_for, open_logged, pane, shown
 from web import forms
 from web.answers import Answer, is_htmx, notice, to
 from web.drafts import keep_form, page_at
+from web.formats import due_day
 from web.forms import AtMost, Filled, Form, tidy
 from web.gate import drafts_to, says_form_page, visitor
 
@@ -30,6 +32,7 @@ WITH_DRAFTS = ("staff.respond", "staff.new_message", "staff.new_note")  # the pa
 class ReplyForm(Form):
     seen = HiddenField()
     communicator = SelectField(_l("From"), choices=[], validate_choice=False)
+    canned = SelectField(_l("Canned reply"), choices=[], validate_choice=False)
     body = TextAreaField(
         _l("Your reply"),
         [Filled(_l("Write your reply.")), AtMost(BODY_MAX, _l("Use at most 20,000 characters."))],
@@ -44,7 +47,40 @@ def respond(key: str) -> Answer:
     form = forms.opened(ReplyForm, about=url_for("staff.respond", key=key), seen=found.last_id)
     if not str(form.seen.data or "").isdigit():
         form.seen.data = found.last_id
-    return writer(found, form)
+    named = request.args.get("canned", "")
+    if not named or "draft" in request.args:  # the draft that the address names has the text already
+        return writer(found, form)
+    return _with_canned(found, form, named)
+
+
+@blueprint.post("/messages/<key>/reply")
+def insert_canned(key: str) -> Answer:
+    """*Insert*: the chosen text after what is written already."""
+    found, form = open_logged(key), ReplyForm()
+    form.validate()  # says of a draft that was saved elsewhere; what is written need not be finished
+    form.body.errors = []
+    return _with_canned(found, form, form.canned.data or "", is_unsaved=True)
+
+
+def _with_canned(found: Opened, form: Form, named: str, *, is_unsaved: bool = False) -> Answer:
+    """The writing mode with the canned reply in the form; where it is gone meanwhile, or fits no more, with words of that."""
+    me, head = visitor().person_id, found.head
+    form.canned.data = ""
+    if not named and is_unsaved:
+        form.put(Invalid("canned", _("Choose a canned reply first.")))
+        return writer(found, form, 422, is_unsaved=is_unsaved)
+    body = canned_replies.body_of(named[:22], me, [m.id for m in my_box().mine_of(head.audience_id)])
+    if body is None:
+        form.put(
+            Invalid("canned", _("This canned reply is not there any more, or not for this conversation. Your text is kept."))
+        )
+        return writer(found, form, 409, is_unsaved=is_unsaved)
+    patient, myself = letter_names(db.session(), head.patient_id, me)
+    values = {"patient": patient, "me": myself, "date": due_day(head.due_at) if head.due_at else ""}
+    written, text = (form.body.data or "").rstrip(), filled(body, values)
+    if is_unsaved or text not in written:  # a page that is loaded again does not say it twice
+        form.body.data = f"{written}\n\n{text}" if written else text
+    return writer(found, form, is_unsaved=is_unsaved)
 
 
 @blueprint.post("/messages/<key>/replies")
@@ -120,7 +156,10 @@ def _stopped(key: str, form: ReplyForm, *, is_recalled: bool) -> Answer:
 def writer(found: Opened, form: Form, status: int = 200, **more: Any) -> tuple[str, int]:
     mine = my_box().mine_of(found.head.audience_id)
     form.communicator.choices = [(m.key, m.title) for m in mine]
-    context = shown(found) | {"form": form, "mine": mine, "newer_messages": []} | more
+    canned = canned_for(found)
+    form.canned.choices = [("", _("Choose")), *((one.key, one.title) for one in canned)]
+    left = [] if form.body.errors else unfilled_in(db.session(), form.body.data or "", found.head.patient_id, visitor().person_id)
+    context = shown(found) | {"form": form, "mine": mine, "newer_messages": [], "canned": canned, "left": left} | more
     if is_htmx():
         return render_template("staff/_writing.html", unread=unread(), htmx=True, **context), status
     which = "sent" if request.args.get("which") == "sent" else "in_box"

@@ -7,7 +7,7 @@ from flask import render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from practice import conversations, threads
+from practice import canned_replies, conversations, threads
 from practice.db import now
 from practice.errors import NotAllowed, Stale
 from practice.notes import notes_of
@@ -106,6 +106,7 @@ def open_logged(key: str) -> Opened:
 def pane(found: Opened, status: int = 200, **more: Any) -> tuple[str, int]:
     """The pane alone for htmx; for a browser the list beside it."""
     context = shown(found) | more
+    context["canned"] = [] if context["sending"] else canned_for(found)
     if is_htmx():
         return render_template("staff/_message.html", unread=unread(), htmx=True, **context), status
     which = "sent" if request.args.get("which") == "sent" else "in_box"
@@ -141,6 +142,11 @@ def shown(found: Opened) -> dict[str, Any]:
         **_being_sent(found),
         "is_late": head.due_at is not None and head.due_at < now(),
     }
+
+
+def canned_for(found: Opened) -> list[Any]:
+    """The canned replies that fit: my own, and those of my communicators that have the thread."""
+    return canned_replies.fitting(visitor().person_id, [m.id for m in my_box().mine_of(found.head.audience_id)])
 
 
 def _being_sent(found: Opened) -> dict[str, Any]:

@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 LAYERS = (
     ("db", "errors", "calendar"),
     ("people",),
-    ("emergency",),
+    ("emergency", "placeholders"),
     ("settings",),
     ("sessions", "audit", "outbox", "drafts", "absences", "links"),
     ("communicators", "threads"),

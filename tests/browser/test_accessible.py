@@ -27,7 +27,16 @@ PAGES = {
         "first amendment",
     ],
     "hugo": ["/", "/messages", "/messages/sent", "/appointments", "/results", "/my-info"],
-    "frontdesk": ["/staff/", "/staff/sent", "/staff/messages/new", "first message", "first reply"],
+    "frontdesk": [
+        "/staff/",
+        "/staff/sent",
+        "/staff/messages/new",
+        "/staff/canned-replies",
+        "/staff/canned-replies/new",
+        "first canned reply",
+        "first message",
+        "first reply",
+    ],
     "doctor": ["/staff/", "/staff/sent", "/staff/messages/new", "/staff/absences", "/staff/absences/new"],
     "admin": [
         "/admin/communicators",
@@ -65,6 +74,7 @@ PAGES = {
 FIRST = {
     ("sophie", "first message"): ("/messages", ".list a.item-title"),
     ("sophie", "first amendment"): ("/my-info", ".value a"),
+    ("frontdesk", "first canned reply"): ("/staff/canned-replies", "tbody a"),
     ("frontdesk", "first message"): ("/staff/", "#message-rows a"),
     ("frontdesk", "first reply"): ("/staff/", "#message-rows a"),
     ("admin", "first communicator"): ("/admin/communicators", "td a"),

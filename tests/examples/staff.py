@@ -5,6 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from practice import conversations
+from practice.canned_replies import add_canned_reply
 from practice.db import db, new_key
 from practice.threads import Message, Thread
 from tests.examples.portal import log_in, password
@@ -58,6 +59,22 @@ def _note(cast: Any) -> dict[str, Any]:
     return _thread(cast, {"key": new_key(), "body": "Hello", "mentions": cast.fay.key})
 
 
+def _canned(cast: Any) -> dict[str, Any]:
+    """One for the Scheduler, Sam's and Fay's, and one of Sam's own."""
+    sams, schedulers = new_key(), new_key()
+    for key, of in ((sams, None), (schedulers, cast.communicator("Scheduler"))):
+        add_canned_reply(title="A", body="B", communicator=of, form_key=key, by=cast.sam.actor)
+    others = [(who, {"key": schedulers}) for who in (cast.nina, cast.dan, cast.ada)] + [(cast.fay, {"key": sams})]
+    data = {"key": new_key(), "title": "C", "body": "D", "version": "1"}
+    return {"own": {"key": schedulers}, "player": cast.fay, "others": others, "data": data}
+
+
+def _insert(cast: Any) -> dict[str, Any]:
+    made = _thread(cast)
+    canned = _canned(cast)["own"]["key"]
+    return made | {"data": {"key": new_key(), "seen": "0", "body": "Hello", "canned": canned}}
+
+
 def _new(cast: Any) -> dict[str, Any]:
     data = {
         "key": new_key(),
@@ -93,6 +110,13 @@ EXAMPLES = {
     "staff.delete": _answered,
     "staff.restore": _answered,
     "staff.respond": _thread,
+    "staff.insert_canned": _insert,
+    "staff.canned_replies": nothing,
+    "staff.new_canned_reply": nothing,
+    "staff.add_canned_reply": lambda cast: {"data": {"key": new_key(), "title": "A", "body": "B"}},
+    "staff.canned_reply": _canned,
+    "staff.change_canned_reply": _canned,
+    "staff.delete_canned_reply": _canned,
     "staff.undo_send": _being_sent,
     "staff.keep_draft": lambda cast: {"own": {"key": new_key()}, "data": {"about": "/staff/messages/new", "body": "B"}},
     "staff.send_reply": lambda cast: _reply(cast) | {"expected": 409},
