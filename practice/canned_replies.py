@@ -12,7 +12,7 @@ from practice.conversations import BODY_MAX, clean
 from practice.db import Actor, Model, Transaction, again_if_doubled, db, transaction
 from practice.drafts import delete_draft
 from practice.errors import Invalid, NotVisible, Stale
-from practice.people import fold
+from practice.people import term_key
 from practice.placeholders import KNOWN, unknown_in
 from practice.routing import hold_routing_still
 
@@ -65,7 +65,7 @@ _BODY = sa.select(CannedReply.body).where(_FITS, CannedReply.key == sa.bindparam
 def canned_replies(me: int) -> list[Any]:
     """My own and those of my communicators: key, title, the beginning of the text, and the communicator's title (own: None)."""
     rows = db.session.connection().execute(_LIST, {"me": me}).all()
-    return sorted(rows, key=lambda row: (row.communicator is not None, fold(row.communicator or ""), *_by_title(row)))
+    return sorted(rows, key=lambda row: (row.communicator is not None, term_key(row.communicator or ""), *_by_title(row)))
 
 
 def canned_reply(key: str, me: int) -> Any:
@@ -89,7 +89,7 @@ def body_of(key: str, me: int, communicators: Iterable[int]) -> str | None:
 
 
 def _by_title(row: Any) -> tuple[str, str]:
-    return fold(row.title), row.key
+    return term_key(row.title), row.key
 
 
 # ---- Changing ------------------------------------------------------------------------------------
