@@ -94,7 +94,7 @@ def _floor_reply(patient: Patient, asked: Asked) -> Asked:
     return Asked("POST", "/write-on", said | {"key": new_key(), "author": patient.who.person}, {})
 
 
-IS_LIST = "AS communicator_title FROM thread"
+IS_LIST = "AS communicator_title"
 PAGES = (
     PatientPage(
         "Home", _get("/"), (IS_LIST, "FROM draft", "AS last_id FROM thread", "FROM history", "FROM appointment_request"), ()
