@@ -48,7 +48,6 @@ VERBS: dict[str, Any] = {
     "change_password": _l("changed the own password"),
     "end_session": _l("ended another session of the own"),
     "change_notices": _l("changed how often mails are wanted"),
-    "change_wishes": _l("switched keyboard shortcuts"),
     # Who is in charge
     "add_communicator": _l("added a communicator"),
     "save_communicator": _l("changed a communicator"),

@@ -214,7 +214,7 @@ def answer(thread_key: str, *, body: str, form_key: str, seen: int, by: Actor, c
     body = clean("body", body, BODY_MAX)
     digest = _digest(thread_key, body, communicator)
     with transaction(by=by, did="answer", about=thread_key) as tx:
-        thread, box = _of_staff(tx, thread_key)
+        thread, box = thread_of_staff(tx, thread_key)
         again = _sent_before(tx.session, by, form_key, digest)
         if again:
             return again
@@ -305,7 +305,7 @@ def recall(thread_key: str, *, message: str, pages: tuple[str, str], by: Actor) 
         if tx.session.get(Recall, recalled.id):
             tx.is_silent = True
             return thread.last_patient_message_at is None and thread.last_staff_message_at is None, ""
-        _of_staff(tx, thread_key)
+        thread_of_staff(tx, thread_key)
         if recalled.sent_at <= now():
             raise Stale("it has arrived")
         tx.session.add(Recall(message_id=recalled.id, by_id=by.person, at=now()))
@@ -374,7 +374,7 @@ def close_as_duplicate(thread_key: str, *, of: str, version: int, by: Actor) -> 
         tx.session.execute(keys).all()
         thread = _of_staff_seen(tx, thread_key, version)
         try:
-            other, _ = _of_staff(tx, of)
+            other, _ = thread_of_staff(tx, of)
         except NotVisible:
             raise Invalid("of", "There is no such conversation of this patient.") from None
         if other.patient_id != thread.patient_id or other.id == thread.id:
@@ -419,7 +419,7 @@ def remove(thread_key: str, *, version: int, by: Actor) -> None:
 def restore(thread_key: str, *, by: Actor) -> None:
     """Undo of remove. Raises NotVisible; done twice it is done once."""
     with transaction(by=by, did="restore", about=thread_key) as tx:
-        thread, _ = _of_staff(tx, thread_key)
+        thread, _ = thread_of_staff(tx, thread_key)
         if thread.removed_at is not None:
             thread.removed_at = None
             record(tx, thread.id, Event.RESTORED)
@@ -494,6 +494,14 @@ def _set_claim(tx: Transaction, thread: Thread, person: int | None) -> None:
     thread.claimed_by_id = person
     thread.claimed_until = _claimed_until(tx)
     _touch(tx, thread)
+
+
+def destinations_of(thread: Any) -> list[Any]:
+    """To which communicators the thread can be transferred: rows of key, title and type. Not to the one that has it alone."""
+    has = routing.communicators_of(db.session(), thread.audience_id)
+    there = sa.select(Communicator.id, Communicator.key, Communicator.title, Communicator.type)
+    there = there.where(*routing.can_be_handed(thread)).order_by(Communicator.type, Communicator.title_key)
+    return [row for row in db.session.execute(there) if has != [row.id]]
 
 
 def transfer(thread_key: str, *, communicator: str, reason: str, version: int, by: Actor) -> None:
@@ -591,7 +599,8 @@ def _box(session: Session, by: Actor) -> Box:
 _OWN_PATIENT = sa.select(Staff.own_patient_id).where(Staff.id == sa.bindparam("staff"))
 
 
-def _of_staff(tx: Transaction, key: str) -> tuple[Thread, Box]:
+def thread_of_staff(tx: Transaction, key: str) -> tuple[Thread, Box]:
+    """The thread, locked, and the box of whoever acts; its patient goes into the audit row. Raises NotVisible."""
     box = _box(tx.session, tx.by)
     thread = thread_of_box(tx.session, key, box.audiences, box.own_patient, lock=True)
     tx.patient = thread.patient_id
@@ -599,7 +608,7 @@ def _of_staff(tx: Transaction, key: str) -> tuple[Thread, Box]:
 
 
 def _of_staff_seen(tx: Transaction, key: str, version: int) -> Thread:
-    thread, _ = _of_staff(tx, key)
+    thread, _ = thread_of_staff(tx, key)
     if thread.version != version:
         raise Stale("it changed meanwhile")
     return thread

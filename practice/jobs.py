@@ -8,11 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-import practice.batches  # noqa: F401  for their tables: no job needs them, the schema does
-import practice.canned_replies  # noqa: F401
+import practice.canned_replies  # noqa: F401  for their tables: no job needs them, the schema does
 import practice.notes  # noqa: F401
 import practice.patients  # noqa: F401
-import practice.presence  # noqa: F401
 import practice.trays  # noqa: F401
 from practice import audit, conversations, escalation, imports, links, outbox, routing, sessions
 from practice.db import SYSTEM, WRITE, Model, Transaction, changed, db, now, transaction

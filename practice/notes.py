@@ -8,14 +8,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
-from practice.communicators import box_of
-from practice.conversations import BODY_MAX, clean, colleagues_with
-from practice.db import Actor, Model, Transaction, again_if_doubled, db, new_key, now, transaction
+from practice.conversations import BODY_MAX, clean, colleagues_with, thread_of_staff
+from practice.db import Actor, Model, again_if_doubled, db, new_key, now, transaction
 from practice.drafts import delete_draft
 from practice.errors import Invalid
 from practice.outbox import Occasion, tell
-from practice.people import Kind, Person, Staff
-from practice.threads import Thread, thread_of_box
+from practice.people import Kind, Person
 
 SHOWN = 100  # the newest notes of a thread
 
@@ -51,7 +49,7 @@ def add_note(thread_key: str, *, body: str, mentions: Iterable[str], form_key: s
     if not 1 <= len(form_key) <= 22:
         raise Invalid("key", "This form cannot be sent. Open it again.")
     with transaction(by=by, did="add_note", about=thread_key) as tx:
-        thread = _thread(tx, thread_key)
+        thread, _ = thread_of_staff(tx, thread_key)
         before = tx.session.scalar(sa.select(Note).where(Note.author_id == by.person, Note.form_key == form_key))
         if before is not None:
             if (before.thread_id, before.body, _mentioned_in(tx.session, before)) != (thread.id, body, wanted):
@@ -69,14 +67,6 @@ def add_note(thread_key: str, *, body: str, mentions: Iterable[str], form_key: s
         delete_draft(tx.session, note.author_id, form_key)
         tell(tx, Occasion.MENTIONED, people, thread=thread.id)
         tx.touched.add(thread.audience_id or 0)
-
-
-def _thread(tx: Transaction, key: str) -> Thread:
-    own = tx.session.scalar(sa.select(Staff.own_patient_id).where(Staff.id == tx.by.person))
-    box = box_of(tx.session, tx.by.person or 0, own)
-    thread = thread_of_box(tx.session, key, box.audiences, box.own_patient, lock=True)
-    tx.patient = thread.patient_id
-    return thread
 
 
 def _mentioned_in(session: Session, note: Note) -> set[str]:

@@ -142,20 +142,9 @@ def change_notices(person: int, wish: NoticePreference, *, by: Actor) -> None:
 
 
 def of_staff(staff: int) -> Any:
-    """What the practice has of a member of staff, and what they wish: names, login, e-mail, level, notices, uses_shortcuts."""
-    columns = (Person.last_name, Person.first_name, Person.email, Staff.login, Staff.level, Staff.notices, Staff.uses_shortcuts)
+    """What the practice has of a member of staff, and what they wish: names, login, e-mail, level, notices."""
+    columns = (Person.last_name, Person.first_name, Person.email, Staff.login, Staff.level, Staff.notices)
     return db.session.execute(sa.select(*columns).join(Staff, Staff.id == Person.id).where(Person.id == staff)).one()
-
-
-def change_wishes(staff: int, wish: NoticePreference, *, uses_shortcuts: bool, by: Actor) -> None:
-    """How often a member of staff is told by mail, and whether single keys act in the Message Box."""
-    with transaction(by=by, did="change_wishes") as tx:
-        row = tx.session.get_one(Staff, staff, with_for_update=True)
-        tx.note_change({"uses_shortcuts": row.uses_shortcuts}, {"uses_shortcuts": uses_shortcuts})
-        tx.is_silent = row.uses_shortcuts == uses_shortcuts
-        row.uses_shortcuts = uses_shortcuts
-        if row.notices != wish:
-            change_notices(staff, wish, by=by)
 
 
 def notices_of(person: int) -> NoticePreference:

@@ -43,7 +43,6 @@ class Event(StrEnum):
     TRANSFERRED = "transferred"  # by those who had it, with a reason: its new communicator alone has it now
     ENTRUSTED = "entrusted"  # handed over: another member of staff has the claim now
     RECALLED = "recalled"  # an answer, before it reached the patient
-    REOPENED = "reopened"  # undo of a close
     DUPLICATE = "duplicate"  # closed: another thread of the patient goes on instead
 
 

@@ -1,8 +1,6 @@
-"""My Account of staff: own data as the practice has them, mails, keys, password, log-ins; whoever is in charge of nothing too."""
+"""My Account of staff: own data as the practice has them, mails, password, log-ins; whoever is in charge of nothing too."""
 
 from typing import Any
-
-from wtforms import BooleanField
 
 from practice import own_account
 from practice.people import NoticePreference
@@ -23,26 +21,23 @@ def box_words() -> dict[str, Any]:
 DESK = Desk("staff", more=box_words)
 
 
-class WishesForm(Form):
+class MailsForm(Form):
     notices = wish_field(_l("E-mails about what waits for you"), _l("An e-mail at once"))
-    uses_shortcuts = BooleanField(_l("Use keyboard shortcuts in the Message Box"))
 
 
 @blueprint.get("/account")
 def account() -> Answer:
     found = own_account.of_staff(visitor().person_id)
-    form = WishesForm(formdata=None, notices=found.notices, uses_shortcuts=found.uses_shortcuts)
+    form = MailsForm(formdata=None, notices=found.notices)
     return DESK.page("account.html", account=found, form=form)
 
 
 @blueprint.post("/account")
 def change_account() -> Answer:
-    form, me = WishesForm(), visitor()
+    form, me = MailsForm(), visitor()
     if not form.validate_on_submit():
         return DESK.page("account.html", 422, account=own_account.of_staff(me.person_id), form=form)
-    own_account.change_wishes(
-        me.person_id, NoticePreference(form.notices.data), uses_shortcuts=form.uses_shortcuts.data, by=me.actor
-    )
+    own_account.change_notices(me.person_id, NoticePreference(form.notices.data), by=me.actor)
     return to("staff.account", done="saved")
 
 

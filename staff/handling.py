@@ -2,23 +2,20 @@
 
 from typing import Any
 
-import sqlalchemy as sa
-from flask import render_template, request
+from flask import request
 from wtforms import HiddenField, RadioField, SelectField, StringField, TextAreaField
 from wtforms.validators import Optional
 
 from practice import conversations, threads
-from practice.communicators import Communicator
 from practice.conversations import REASON_MAX
 from practice.db import db
 from practice.errors import Invalid, NotVisible, Stale
-from practice.routing import can_be_handed
 from practice.threads import Opened, reference_of, thread_with_reference
 from staff import blueprint
-from staff.box import my_box, unread
-from staff.inbox import kept, listed
-from staff.thread import kept_of_in_box, lost_race, open_logged, opened, shown
-from web.answers import Answer, is_htmx, to
+from staff.box import my_box
+from staff.inbox import kept
+from staff.thread import in_pane, kept_of_in_box, lost_race, open_logged, opened, shown
+from web.answers import Answer, to
 from web.asked import version_in
 from web.formats import day, gettext, thread_title, type_name
 from web.formats import lazy_gettext as _l
@@ -97,7 +94,6 @@ def duplicate(key: str) -> Answer:
 @blueprint.post("/messages/<key>/duplicates")
 def close_as_duplicate(key: str) -> Answer:
     form = DuplicateForm()
-    form.validate_on_submit()
     try:
         of = form.of.data or threads.key_of(thread_with_reference(form.reference.data or ""))
         conversations.close_as_duplicate(key, of=of, version=_version(), by=visitor().actor)
@@ -120,12 +116,8 @@ def _choosing_colleague(found: Opened, status: int = 200, **more: Any) -> Answer
 
 
 def _choosing_communicator(found: Opened, form: Form, status: int = 200) -> Answer:
-    shared = next(audience for audience in my_box().shared if audience.id == found.head.audience_id)
-    there = sa.select(Communicator.id, Communicator.key, Communicator.title, Communicator.type).where(*can_be_handed(found.head))
-    rows = db.session.execute(there.order_by(Communicator.type, Communicator.title_key))
-    form.communicator.choices = [("", "")] + [
-        (row.key, f"{row.title} ({type_name(row.type)})") for row in rows if shared.communicators != {row.id}
-    ]
+    rows = conversations.destinations_of(found.head)
+    form.communicator.choices = [("", ""), *((row.key, f"{row.title} ({type_name(row.type)})") for row in rows)]
     return _pane("staff/_transfer.html", found, status, form=form)
 
 
@@ -136,8 +128,4 @@ def _choosing_conversation(found: Opened, form: Form, status: int = 200) -> Answ
 
 
 def _pane(fragment: str, found: Opened, status: int, **more: Any) -> Answer:
-    context = shown(found) | more
-    if is_htmx():
-        return render_template(fragment, unread=unread(), htmx=True, **context), status
-    which = "sent" if request.args.get("which") == "sent" else "in_box"
-    return render_template("staff/handling.html", **listed(which) | {"notice": None, "pane": fragment} | context), status
+    return in_pane(fragment, "staff/handling.html", status, shown(found) | more, notice=None, pane=fragment)

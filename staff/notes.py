@@ -3,8 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from flask import render_template, request, url_for
-from flask_babel import gettext as _
+from flask import url_for
 from flask_babel import lazy_gettext as _l
 from wtforms import SelectMultipleField, TextAreaField
 
@@ -14,11 +13,10 @@ from practice.db import db
 from practice.errors import Invalid
 from practice.threads import Opened
 from staff import blueprint
-from staff.box import unread
-from staff.inbox import kept, listed
-from staff.thread import open_logged, shown
+from staff.inbox import kept
+from staff.thread import in_pane, open_logged, shown
 from web import forms
-from web.answers import Answer, is_htmx, notice, to
+from web.answers import Answer, notice, to
 from web.formats import full_name
 from web.forms import AtMost, Filled, Form, tidy
 from web.gate import drafts_to, visitor
@@ -61,11 +59,8 @@ def add_note(key: str) -> Answer:
 def _page(found: Opened, form: Form, status: int = 200) -> Answer:
     form.mentions.choices = _choices(conversations.colleagues_with(db.session(), found.head, visitor().person_id))
     context = shown(found) | {"form": form}
-    if is_htmx():
-        return render_template("staff/_noting.html", unread=unread(), htmx=True, **context), status
-    which = "sent" if request.args.get("which") == "sent" else "in_box"
-    said = {"notice": notice() if status == 200 else None, "title": _("Add note")}
-    return render_template("staff/noting.html", **listed(which) | said | context), status
+    said = notice() if status == 200 else None
+    return in_pane("staff/_noting.html", "staff/noting.html", status, context, notice=said)
 
 
 def _choices(colleagues: list[Any]) -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any
 
-from flask import render_template, request, url_for
+from flask import request, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from wtforms import HiddenField, SelectField, TextAreaField
@@ -16,11 +16,11 @@ from practice.errors import Invalid, Recalled, Stale
 from practice.placeholders import filled, letter_names, unfilled_in
 from practice.threads import Opened
 from staff import blueprint
-from staff.box import my_box, unread
-from staff.inbox import kept, listed
-from staff.thread import canned_for, open_logged, pane, shown
+from staff.box import my_box
+from staff.inbox import kept
+from staff.thread import canned_for, in_pane, open_logged, pane, shown
 from web import forms
-from web.answers import Answer, is_htmx, notice, to
+from web.answers import Answer, notice, to
 from web.drafts import keep_form, page_at
 from web.formats import due_day
 from web.forms import AtMost, Filled, Form, tidy
@@ -89,13 +89,12 @@ def send_reply(key: str) -> Answer:
     form = ReplyForm()
     if not form.validate_on_submit():
         return writer(open_logged(key), form, 422)
-    seen = form.seen.data or ""
     try:
         conversations.answer(
             key,
             body=form.body.data,
             form_key=form.key.data,
-            seen=int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 18 else 0,
+            seen=_seen(form),
             communicator=form.communicator.data or None,
             by=visitor().actor,
         )
@@ -144,13 +143,18 @@ def _stopped(key: str, form: ReplyForm, *, is_recalled: bool) -> Answer:
     """Somebody wrote after what was read, or took it back: their words are shown, ours are kept, and *Send* works after
     reading."""
     found = open_logged(key)
-    seen = form.seen.data or ""
-    before = int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 18 else 0
+    before = _seen(form)
     newer = [m for m in found.messages if m.id > before or m.sent_at > now()]
     form.seen.data = found.last_id
     if is_recalled:  # the form's own key may be the one that was sent and taken back
         form.key.data, form.draft_version = new_key(), 0
     return writer(found, form, 409, newer_messages=newer, is_recalled=is_recalled)
+
+
+def _seen(form: ReplyForm) -> int:
+    """Up to which message its author had read; 0 for nonsense."""
+    seen = form.seen.data or ""
+    return int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 18 else 0
 
 
 def writer(found: Opened, form: Form, status: int = 200, **more: Any) -> tuple[str, int]:
@@ -160,10 +164,5 @@ def writer(found: Opened, form: Form, status: int = 200, **more: Any) -> tuple[s
     form.canned.choices = [("", _("Choose")), *((one.key, one.title) for one in canned)]
     left = [] if form.body.errors else unfilled_in(db.session(), form.body.data or "", found.head.patient_id, visitor().person_id)
     context = shown(found) | {"form": form, "mine": mine, "newer_messages": [], "canned": canned, "left": left} | more
-    if is_htmx():
-        return render_template("staff/_writing.html", unread=unread(), htmx=True, **context), status
-    which = "sent" if request.args.get("which") == "sent" else "in_box"
-    title = _("Respond")
-    return render_template(
-        "staff/writing.html", **listed(which) | {"notice": notice() if status == 200 else None, "title": title} | context
-    ), status
+    said = notice() if status == 200 else None
+    return in_pane("staff/_writing.html", "staff/writing.html", status, context, notice=said)

@@ -107,10 +107,15 @@ def pane(found: Opened, status: int = 200, **more: Any) -> tuple[str, int]:
     """The pane alone for htmx; for a browser the list beside it."""
     context = shown(found) | more
     context["canned"] = [] if context["sending"] else canned_for(found)
+    return in_pane("staff/_message.html", "staff/message.html", status, context, notice=notice())
+
+
+def in_pane(fragment: str, template: str, status: int, context: dict[str, Any], **of_page: Any) -> tuple[str, int]:
+    """A fragment of the pane, or the page that has it beside the list; `of_page`: what that page says besides."""
     if is_htmx():
-        return render_template("staff/_message.html", unread=unread(), htmx=True, **context), status
+        return render_template(fragment, unread=unread(), htmx=True, **context), status
     which = "sent" if request.args.get("which") == "sent" else "in_box"
-    return render_template("staff/message.html", **listed(which) | {"notice": notice()} | context), status
+    return render_template(template, **listed(which) | of_page | context), status
 
 
 def shown(found: Opened) -> dict[str, Any]:

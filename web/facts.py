@@ -45,7 +45,6 @@ EVENT_WORDS = {
     Event.TRANSFERRED: _l("transferred"),
     Event.ENTRUSTED: _l("handed over"),
     Event.RECALLED: _l("an answer taken back before it was sent"),
-    Event.REOPENED: _l("opened again"),
     Event.DUPLICATE: _l("closed as a duplicate"),
 }
 """What happened to a thread, in its history."""

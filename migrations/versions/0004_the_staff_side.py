@@ -34,7 +34,6 @@ def upgrade() -> None:
     index("ix_thread_duplicates", "thread", ["duplicate_of_id"], "duplicate_of_id IS NOT NULL")
     preference = sa.Enum("each", "daily", "none", name="noticepreference", native_enum=False, create_constraint=False, length=24)
     add("staff", "notices", preference, "each")
-    add("staff", "uses_shortcuts", sa.Boolean(), sa.true())
     add("practice", "escalate_days", sa.Integer(), "1")
     add("practice", "unread_days", sa.Integer(), "7")
     op.create_table(
@@ -46,17 +45,6 @@ def upgrade() -> None:
         key("by_id", table="recall", to="person"),
         sa.PrimaryKeyConstraint("message_id", name=op.f("pk_recall")),
     )
-    op.create_table(
-        "presence",
-        sa.Column("thread_id", sa.Integer(), nullable=False),
-        sa.Column("person_id", sa.Integer(), nullable=False),
-        sa.Column("is_writing", sa.Boolean(), nullable=False),
-        sa.Column("at", sa.DateTime(), nullable=False),
-        key("thread_id", table="presence", to="thread"),
-        key("person_id", table="presence", to="person"),
-        sa.PrimaryKeyConstraint("thread_id", "person_id", name=op.f("pk_presence")),
-    )
-    index("ix_presence_at", "presence", ["at"])
     op.create_table(
         "note",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -97,20 +85,6 @@ def upgrade() -> None:
     )
     index("ix_canned_reply_owner_id", "canned_reply", ["owner_id"])
     index("ix_canned_reply_communicator_id", "canned_reply", ["communicator_id"])
-    op.create_table(
-        "batch",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("key", sa.String(length=22), nullable=False),
-        sa.Column("by_id", sa.Integer(), nullable=False),
-        sa.Column("did", sa.String(length=24), nullable=False),
-        sa.Column("at", sa.DateTime(), nullable=False),
-        sa.Column("items", sa.Text(), nullable=False),
-        sa.Column("undone_at", sa.DateTime(), nullable=True),
-        key("by_id", table="batch", to="person"),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_batch")),
-        sa.UniqueConstraint("key", name=op.f("uq_batch_key")),
-    )
-    index("ix_batch_by_id", "batch", ["by_id"])
 
 
 def downgrade() -> None:

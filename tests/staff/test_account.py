@@ -11,8 +11,7 @@ from tests.examples.portal import log_in, password
 
 def wishes(cast, who):
     db.session.close()
-    found = own_account.of_staff(who.id)
-    return found.notices, found.uses_shortcuts
+    return own_account.of_staff(who.id).notices
 
 
 @pytest.mark.parametrize("who", ["sam", "dan", "ada"])
@@ -20,20 +19,18 @@ def test_everybody_on_the_staff_side_has_one_and_keeps_their_wishes(cast, who):
     player = getattr(cast, who)
     page = player.get("/staff/account").text
     assert player.name in page and f"{who}@test.example" in page and "An e-mail at once" in page
-    assert wishes(cast, player) == (NoticePreference.EACH, True)
+    assert wishes(cast, player) == NoticePreference.EACH
     answer = player.post("/staff/account", {"notices": "daily"})
     assert answer.status_code == 303 and "Saved." in player.get(answer.location).text
-    assert wishes(cast, player) == (NoticePreference.DAILY, False)
-    player.post("/staff/account", {"notices": "daily", "uses_shortcuts": "y"})
-    assert wishes(cast, player) == (NoticePreference.DAILY, True)
-    assert wishes(cast, cast.fay) == (NoticePreference.EACH, True), "nobody else's"
+    assert wishes(cast, player) == NoticePreference.DAILY
+    assert wishes(cast, cast.fay) == NoticePreference.EACH, "nobody else's"
 
 
 @pytest.mark.parametrize("how", ["", "hourly"])
 def test_a_wish_there_is_not_is_refused(cast, how):
     answer = cast.sam.post("/staff/account", {"notices": how})
     assert answer.status_code == 422 and "Choose one of the three." in answer.text
-    assert wishes(cast, cast.sam) == (NoticePreference.EACH, True)
+    assert wishes(cast, cast.sam) == NoticePreference.EACH
 
 
 def test_a_new_password_ends_every_other_session(cast):
