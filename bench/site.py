@@ -28,9 +28,11 @@ from bench import crowd
 from practice import load, sessions
 from practice.communicators import Communicator, box_of
 from practice.db import Actor, db
-from practice.people import Person, Staff, patients_named
+from practice.inbox import Wanted, threads_for
+from practice.patient_search import PatientSearch, patients_like
+from practice.people import Person, Staff
 from practice.settings import RequestType
-from practice.threads import Message, Thread, ThreadState, threads_for
+from practice.threads import Message, Thread, ThreadState
 from tests.prepare import answers, postgresql_url
 from web import config
 from web.cli import MIGRATIONS
@@ -211,8 +213,8 @@ class Site:
         """The beginning of a name whose threads in the box are so many."""
         names = db.session.scalars(sa.select(Person.name_key).where(Person.kind == "patient").order_by(Person.name_key)).all()
         for beginning in sorted({name[:length] for name in names for length in range(1, len(name) + 1)}):
-            found = patients_named(beginning, limit=201)
-            if len(found) <= 12 and len(threads_for(audiences, own_patient=0, patients=found).rows) == wanted:
+            found = tuple(patients_like(PatientSearch(last=beginning), limit=201))
+            if len(found) <= 12 and len(threads_for(audiences, own_patient=0, wanted=Wanted(patients=found)).rows) == wanted:
                 return beginning
         raise SystemExit("bench: no name fits")
 

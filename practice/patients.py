@@ -16,19 +16,17 @@ from practice.db import Actor, Model, Transaction, again_if_doubled, changed, db
 from practice.drafts import Draft
 from practice.errors import Invalid, NotVisible, Stale
 from practice.outbox import Notice, NoticeState, Occasion
+from practice.patient_search import PatientSearch, patient_keys, patients_with, values_of
 from practice.people import (
     AccountStatus,
     Gender,
-    Kind,
     Patient,
     Person,
     Staff,
     active_admins,
     email_key,
-    fold,
     full_name,
     must_be_admin,
-    phone_key,
 )
 from practice.records import RecordValue
 from practice.routing import communicators_of, hold_routing_still, wake
@@ -58,15 +56,9 @@ class PatientMerge(Model):
 
 
 @dataclass(frozen=True)
-class Search:
-    """What is searched for; all of it must fit. Names by how they begin, the rest as a whole."""
+class Search(PatientSearch):
+    """What is searched for; all of it must fit."""
 
-    last: str = ""
-    first: str = ""
-    dob: date | None = None
-    phone: str = ""
-    email: str = ""
-    record_number: str = ""
     is_not_matched: bool = False
     status: AccountStatus | None = None
 
@@ -91,16 +83,16 @@ _ORDERS: dict[str, tuple[Any, ...]] = {
 
 def patients_found(search: Search, *, beyond: str | None = None, is_newer: bool = False) -> Page:
     """A page of patients in the order of the search, beyond the one with this key. At most two statements, no count."""
-    conditions = [condition for condition in _conditions(search) if condition is not None]
-    if len(conditions) < len(list(_conditions(search))):
+    sought = patient_keys(search)
+    if sought is None:
         return Page([], False, False)
+    found = patients_with(sa.select(*_ROW).select_from(Patient), sought)
+    if search.is_not_matched:
+        found = found.where(Patient.record_number.is_(None))
+    if search.status:
+        found = found.where(Person.status == search.status)
     order = _ORDERS[search.order]
     is_down = (search.order == "newest") != is_newer
-    found = sa.select(*_ROW).join(Patient, Patient.id == Person.id).where(*conditions)
-    if not (search.dob or search.phone or search.record_number):
-        # All in the join are patients. Said only here, it opens the indexes by name; else few rows are found and sorted,
-        # while SQLite would rather read all names in their order.
-        found = found.where(Person.kind == Kind.PATIENT)
     place = None
     if beyond:
         one = sa.select(*order).select_from(Person).join(Patient, Patient.id == Person.id)
@@ -108,32 +100,12 @@ def patients_found(search: Search, *, beyond: str | None = None, is_newer: bool 
     if place:
         here, there = sa.tuple_(*order), sa.tuple_(*(sa.literal(value, c.type) for value, c in zip(place, order, strict=True)))
         found = found.where(here < there if is_down else here > there)
-    rows = list(db.session.execute(found.order_by(*(c.desc() if is_down else c.asc() for c in order)).limit(PAGE + 1)))
+    found = found.order_by(*(c.desc() if is_down else c.asc() for c in order)).limit(PAGE + 1)
+    rows = list(db.session.execute(found, values_of(sought)))
     shown, is_more = rows[:PAGE], len(rows) > PAGE
     if place and is_newer:
         return Page(shown[::-1], has_newer=is_more, has_older=True)
     return Page(shown, has_newer=place is not None, has_older=is_more)
-
-
-def _conditions(search: Search) -> Iterator[sa.ColumnElement[bool] | None]:
-    """Conditions that an index serves, each by itself; None where nothing can fit."""
-    for text, key, column in (
-        (search.record_number, search.record_number.strip(), Patient.record_number),
-        (search.phone, phone_key(search.phone), Patient.phone_key),
-        (search.dob, search.dob, Patient.dob),
-    ):
-        if text:
-            yield column == key if key else None
-    if search.email:
-        yield Person.email_key == email_key(search.email) if email_key(search.email) else None
-    for text, name in ((search.last, Person.name_key), (search.first, Person.first_key)):
-        if text:
-            low = fold(text.replace(",", " "))
-            yield sa.and_(name >= low, name < low + "\U0010ffff") if low else None
-    if search.is_not_matched:
-        yield Patient.record_number.is_(None)
-    if search.status:
-        yield Person.status == search.status
 
 
 # ---- One account ---------------------------------------------------------------------------------

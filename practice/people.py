@@ -245,20 +245,6 @@ def _person(kind: Kind, last: str, first: str, email: str, password_hash: str | 
     )
 
 
-def patients_named(prefix: str, *, limit: int) -> list[int]:
-    """Ids of at most `limit` patients whose folded `last first` begins with the folded `prefix`, in order of name."""
-    low = fold(prefix)
-    return list(db.session.connection().scalars(_NAMED, {"low": low, "high": low + "\U0010ffff", "limit": limit}))
-
-
-_NAMED = (
-    sa.select(Person.id)
-    .where(Person.kind == Kind.PATIENT, Person.name_key >= sa.bindparam("low"), Person.name_key < sa.bindparam("high"))
-    .order_by(Person.name_key, Person.id)
-    .limit(sa.bindparam("limit"))
-)
-
-
 def active_admins(session: sa.orm.Session) -> list[int]:
     return list(
         session.scalars(

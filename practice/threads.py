@@ -521,7 +521,7 @@ def _head_of_box() -> Any:
     )
 
 
-def _read(statement: Any, values: dict[str, Any]) -> Any:
+def read(statement: Any, values: dict[str, Any]) -> Any:
     """Columns only, on the connection itself: the session's own ways with entities would cost twice the query."""
     return db.session.connection().execute(statement, values)
 
@@ -553,7 +553,7 @@ def whole_of_patient(key: str, patient: int) -> Opened:
 
 def _opened_by_patient(key: str, patient: int, before: int, most: int) -> Opened:
     at = now()  # the same for head and messages
-    found = as_patient_sees(_read(_HEAD_OF_PATIENT, {"key": key, "patient": patient, "now": at}))
+    found = as_patient_sees(read(_HEAD_OF_PATIENT, {"key": key, "patient": patient, "now": at}))
     return _opened(found[0] if found else None, _MESSAGES_FOR_PATIENT, before, most, at)
 
 
@@ -561,21 +561,21 @@ def opened_by_staff(key: str, audiences: list[int], own_patient: int, *, before:
     """A thread of these audiences, the person's own excepted. Raises NotVisible."""
     at = now()
     values = {"key": key, "audiences": audiences, "own_patient": own_patient, "now": at}
-    return _opened(_read(_head_of_box(), values).first(), _MESSAGES, before, SHOWN, at)
+    return _opened(read(_head_of_box(), values).first(), _MESSAGES, before, SHOWN, at)
 
 
 def _opened(head: Any, statement: Any, before: int, most: int, at: datetime) -> Opened:
     if head is None or (head.at is None and head.last_staff_message_at is None):
         raise NotVisible
     asked: dict[str, Any] = {"thread": head.id, "before": before, "now": at}
-    messages = _read(statement, asked | {"limit": most + 1}).all()
-    events = _read(_HISTORY, {"thread": head.id}).all()
+    messages = read(statement, asked | {"limit": most + 1}).all()
+    events = read(_HISTORY, {"thread": head.id}).all()
     next_answer = None
     if messages and (before < NEWEST or len(events) == EVENTS):  # of long threads only: what the newest events do not tell
         first = messages[:most][-1].id
-        events = list({e.id: e for e in (*events, *_read(_EVENTS_OF, {"thread": head.id, "first": first}))}.values())
+        events = list({e.id: e for e in (*events, *read(_EVENTS_OF, {"thread": head.id, "first": first}))}.values())
         events.sort(key=lambda e: -e.id)
-        next_answer = _read(_NEXT_ANSWER, asked).first()
+        next_answer = read(_NEXT_ANSWER, asked).first()
     return Opened(head, list(reversed(messages[:most])), list(reversed(events)), len(messages) > most, next_answer)
 
 
@@ -694,173 +694,14 @@ class Place:
     at: datetime
     id: int
     is_newer: bool = False
+    stretch: int = 0  # in which part of a list that goes on in another order
 
 
-# One LIMITed branch for each audience, then the 25 newest of them: an IN over audiences reads everything on PostgreSQL.
-MOST_BRANCHES = 64
-_IN_BOX_COLUMNS = (
-    "t.id, t.key, t.audience_id, t.type, t.title, t.state, t.is_unread, t.waiting_since, t.due_at, t.removed_at,"
-    " t.has_emergency_words,"
-    " t.{order} AS at, p.last_name, p.first_name, p.email, pt.dob, pt.gender, pt.phone, pt.record_number"
-)
-_BY = {"in_box": "last_patient_message_at", "all": "last_patient_message_at", "sent": "last_staff_message_at"}
-
-
-@lru_cache(maxsize=512)
-def _list(
-    branches: int, which: str, unread: bool, beyond: str, by_patients: int, dialect: str, urgent: bool = False, late: bool = False
-) -> Any:
-    """The statement of a list page, by shape. Text, because building and hashing it each time costs more than running it."""
-    order, is_sqlite = _BY[which], dialect == "sqlite"
-    direction = "ASC" if beyond == ">" else "DESC"
-    where = [f"{order} IS NOT NULL", "patient_id != :own_patient"]
-    if unread:
-        where.append("is_unread = 1" if is_sqlite else "is_unread")
-    elif which == "in_box":
-        where.append("is_in_box = 1" if is_sqlite else "is_in_box")
-    if urgent:
-        where.append("has_emergency_words = 1" if is_sqlite else "has_emergency_words")
-    if late:
-        where.append("due_at IS NOT NULL AND due_at < :now")
-    if which != "in_box" or unread:
-        where.append("removed_at IS NULL")
-    if beyond:
-        where.append(f"({order}, id) {beyond} (:at, :id)")
-    if by_patients:
-        where.append("patient_id IN :patients")
-    inner = f"ORDER BY {order} {direction}, id {direction} LIMIT {PAGE + 1}"
-    condition = " AND ".join(where)
-    if by_patients:
-        source = f"SELECT id FROM thread WHERE audience_id IN :audiences AND {condition} {inner}"
-    else:
-        single = [f"audience_id = :a{i}" for i in range(min(branches, MOST_BRANCHES))]
-        rest = ["audience_id IN :audiences"] if branches > MOST_BRANCHES else []
-        source = " UNION ALL ".join(
-            f"SELECT * FROM (SELECT id, {order} FROM thread WHERE {audience} AND {condition} {inner}) AS b{i}"
-            for i, audience in enumerate(single + rest)
-        )
-        source = f"SELECT id FROM ({source}) AS u {inner}"
-    text = (
-        f"SELECT {_IN_BOX_COLUMNS.format(order=order)} FROM ({source}) AS f JOIN thread t ON t.id = f.id"
-        f" JOIN person p ON p.id = t.patient_id JOIN patient pt ON pt.id = t.patient_id"
-        f" ORDER BY t.{order} {direction}, t.id {direction}"
-    )
-    statement = sa.text(text)
-    if by_patients:
-        statement = statement.bindparams(sa.bindparam("patients", expanding=True))
-    if by_patients or branches > MOST_BRANCHES:
-        statement = statement.bindparams(sa.bindparam("audiences", expanding=True))
-    if late:
-        statement = statement.bindparams(sa.bindparam("now", type_=Thread.due_at.type))
-    at = sa.column("at", Thread.created_at.type)
-    if beyond:
-        statement = statement.bindparams(sa.bindparam("at", type_=Thread.created_at.type))
-    thread_columns = (Thread.id, Thread.key, Thread.audience_id, Thread.type, Thread.title, Thread.state, Thread.is_unread)
-    times = (Thread.waiting_since, Thread.due_at, Thread.removed_at, Thread.has_emergency_words, at)
-    whose = (Person.last_name, Person.first_name, Person.email, Patient.dob, Patient.gender, Patient.phone, Patient.record_number)
-    return statement.columns(*(sa.column(c.name, c.type) for c in (*thread_columns, *times, *whose)))
-
-
-def threads_for(
-    audiences: list[int],
-    *,
-    own_patient: int,
-    which: str = "in_box",
-    unread: bool = False,
-    urgent: bool = False,
-    late: bool = False,
-    patients: list[int] | None = None,
-    place: Place | None = None,
-) -> Page:
-    """A page of threads of these audiences, newest first.
-
-    `which`: in_box (waiting and answered), all (closed too), sent (what the practice wrote). `urgent`: with words of an
-    emergency; `late`: past the promise. `patients` narrows to at most 200 of them. Rows have the columns of thread, person
-    and patient, and `at`, the time they are ordered by (UTC).
-    """
-    if not audiences or patients == []:
-        return Page([], False, False)
-    beyond = "" if place is None else ">" if place.is_newer else "<"
-    by_patients = int(patients is not None)
-    dialect = db.session.get_bind().dialect.name
-    statement = _list(0 if by_patients else len(audiences), which, unread, beyond, by_patients, dialect, urgent, late)
-    values: dict[str, Any] = {"own_patient": own_patient}
-    if by_patients:
-        values |= {"audiences": audiences, "patients": patients}
-    else:
-        values |= {f"a{i}": audience for i, audience in enumerate(audiences[:MOST_BRANCHES])}
-        if len(audiences) > MOST_BRANCHES:
-            values["audiences"] = audiences[MOST_BRANCHES:]
-    if late:
-        values["now"] = now()
-    if place:
-        values |= {"at": place.at, "id": place.id}
-    return _page(_read(statement, values).all(), place)
-
-
-MOST_COUNTED = 100  # a number beyond is "99+"
-
-
-def marked_counts(audiences: list[int], own_patient: int) -> tuple[int, int]:
-    """How many threads of these audiences are past the promise, and how many hold words of an emergency; at most 100 each."""
-    values = {"audiences": audiences, "own_patient": own_patient, "now": now()}
-    row = _read(_marked(db.session.get_bind().dialect.name), values).one() if audiences else (0, 0)
-    return row[0], row[1]
-
-
-@lru_cache(maxsize=2)
-def _marked(dialect: str) -> Any:
-    is_sqlite = dialect == "sqlite"
-    urgent = "has_emergency_words = 1" if is_sqlite else "has_emergency_words"
-    mine = "audience_id IN :audiences AND patient_id != :own_patient AND removed_at IS NULL"
-    counted = (
-        f"(SELECT count(*) FROM (SELECT 1 FROM thread{f' INDEXED BY {index}' if is_sqlite else ''} WHERE {which} AND {mine}"
-        f" LIMIT {MOST_COUNTED}) AS counted)"
-        for which, index in (("due_at IS NOT NULL AND due_at < :now", "ix_thread_due_first"), (urgent, "ix_thread_emergency"))
-    )
-    statement = sa.text(f"SELECT {', '.join(counted)}")
-    return statement.bindparams(sa.bindparam("audiences", expanding=True), sa.bindparam("now", type_=Thread.due_at.type))
-
-
-def _page(found: Any, place: Place | None) -> Page:
+def page_of(found: Any, place: Place | None) -> Page:
     rows, is_more = list(found[:PAGE]), len(found) > PAGE
     if place and place.is_newer:
         return Page(rows[::-1], has_newer=is_more, has_older=True)
     return Page(rows, has_newer=place is not None, has_older=is_more)
-
-
-def place_in_box(key: str, audiences: list[int], *, which: str, is_newer: bool) -> Place | None:
-    """Where a page begins, by the key of the row it lies beyond; None, the first page, for a row that is not there any more."""
-    order = getattr(Thread, _BY[which])
-    row = db.session.execute(
-        sa.select(Thread.id, order).where(Thread.key == key, Thread.audience_id.in_(audiences), order.is_not(None))
-    ).first()
-    return Place(row[1], row[0], is_newer) if row else None
-
-
-def newest_answers(threads: list[int]) -> dict[int, Any]:
-    """Of each of these threads the practice's newest message: its communicator's title, its author's names, when it was sent,
-    and `read_at`, when the patient read it, or None."""
-    newest = (
-        sa.select(Message.id)
-        .where(Message.thread_id == Thread.id, ~Message.is_from_patient, STANDS)
-        .order_by(Message.id.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    ids = sa.select(newest).where(Thread.id.in_(threads))
-    read_at = sa.case((Thread.patient_read_at >= Message.sent_at, Thread.patient_opened_at)).label("read_at")
-    columns = (Message.thread_id, Message.communicator_title, Message.sent_at, read_at, Person.last_name, Person.first_name)
-    found = sa.select(*columns).join(Person, Person.id == Message.author_id).join(Thread, Thread.id == Message.thread_id)
-    return {row.thread_id: row for row in db.session.execute(found.where(Message.id.in_(ids)))}
-
-
-def own_unread(audiences: list[int], patient: int) -> int:
-    """How many unread threads of these audiences are the person's own, as a patient: not counted for them."""
-    if not patient:
-        return 0
-    own = sa.select(sa.func.count()).where(Thread.patient_id == patient, Thread.is_unread, Thread.audience_id.in_(audiences))
-    return db.session.scalar(own) or 0
 
 
 _PATIENT_ROW = (
@@ -966,15 +807,15 @@ def threads_of_patient(patient: int, *, which: str = "inbox", place: Place | Non
             found = [row for row in found if (row > (place.at, place.id)) == place.is_newer and row != (place.at, place.id)]
         shown = found[-PAGE - 1 :][::-1] if place and place.is_newer else found[: PAGE + 1]
         these = [thread for _, thread in shown]
-        named = _read(_patient_list(which, "these", True, *shape), listed | {"ids": these})
+        named = read(_patient_list(which, "these", True, *shape), listed | {"ids": these})
         rows = {row.id: row for row in as_patient_sees(named)}
-        return _page([rows[thread] for thread in these if thread in rows], place)
+        return page_of([rows[thread] for thread in these if thread in rows], place)
     if place:
         listed |= {"at": place.at, "id": place.id}
-    found = _read(_patient_list(which, beyond, False, *shape), listed).all()
+    found = read(_patient_list(which, beyond, False, *shape), listed).all()
     if which == "inbox" and (found[0].newest_answer > at if found else place or sought.until):
-        found = _read(_patient_list(which, beyond, True, *shape), listed).all()
-    return _page(as_patient_sees(found), place)
+        found = read(_patient_list(which, beyond, True, *shape), listed).all()
+    return page_of(as_patient_sees(found), place)
 
 
 @lru_cache(maxsize=128)
@@ -1003,12 +844,12 @@ def _saying(words: str, which: str, shape: tuple[bool, ...], values: dict[str, A
 
     Compared here and not by the database: case and accents are then the same on both. A reference number finds its thread.
     """
-    threads = _read(_looked_through(which, *shape), values).all()
+    threads = read(_looked_through(which, *shape), values).all()
     if own := [(row.at, row.id) for row in threads if row.id == thread_with_reference(words)]:
         return own
     wanted = _folded(words).split()
     texts: dict[int, list[str]] = {row.id: [_folded(row.title)] for row in threads}
-    for row in (*_read(_TEXTS, values), *_read(_DELIVERED_TO, values)):
+    for row in (*read(_TEXTS, values), *read(_DELIVERED_TO, values)):
         if row.thread_id in texts:
             texts[row.thread_id] += map(_folded, row[1:])
     return [(row.at, row.id) for row in threads if all(any(word in text for text in texts[row.id]) for word in wanted)]

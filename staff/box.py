@@ -4,7 +4,7 @@ from flask import g
 
 from practice.communicators import Box, box_of
 from practice.db import db
-from practice.threads import own_unread
+from practice.inbox import own_unread
 from web.gate import visitor
 
 

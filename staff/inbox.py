@@ -1,26 +1,35 @@
 """In Box and Sent Items: the shared lists, filtered and paged."""
 
 from dataclasses import dataclass
+from datetime import date, time, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from flask import Response, make_response, render_template, request, url_for
+from flask_babel import gettext as _
 
-from practice import people, sessions, threads
+from practice import people, sessions
+from practice.calendar import at_local
 from practice.communicators import Box, Shared
 from practice.db import db
+from practice.inbox import Wanted, marked_counts, neighbour, newest_answers, place_in_box, threads_for
+from practice.patient_search import PatientSearch, patients_like
 from practice.people import Person
 from practice.settings import RequestType
 from practice.threads import Page
 from staff import blueprint
 from staff.box import my_box, unread
 from web.answers import Answer, is_htmx, notice, page, to
-from web.formats import end_of_today, type_mark
+from web.formats import end_of_today, present_practice, type_mark
 from web.gate import visitor
 
 MOST_PATIENTS = 200
-FILTERS = ("last_name", "type", "receiver", "unread", "late", "urgent")
-MARKS = ("late", "urgent")  # what the links beside the tabs filter by
+DAYS = ("dob", "first_day", "last_day")
+FILTERS = (
+    "last_name", "first_name", "phone", "email", "type", "receiver", *DAYS,
+    "unread", "mine", "late", "urgent", "closed_too", "due_first",
+)  # fmt: skip
+MARKS = ("late", "urgent", "mine")  # what the links beside the tabs filter by
 KEPT = ("which", "filter", "only", "before", "after")  # what an address says of the list beside an open message
 
 
@@ -37,15 +46,46 @@ def sent_items() -> Answer:
 @blueprint.post("/searches")
 def search() -> Answer:
     """Keeps what is searched for with the session: personal values never stand in an address, which only has the key."""
-    values = {name: request.form.get(name, "")[:200].replace("\0", "") for name in FILTERS}
+    values = {name: request.form.get(name, "").strip()[:200] for name in FILTERS}
+    errors = _not_understood(values)
+    if errors:
+        return _asked_again(values, errors)
     if not any(values.values()):
         return to("staff.inbox")
-    key = sessions.keep_filter(visitor(), values)
+    key = sessions.keep_filter(visitor(), {name: said for name, said in values.items() if said})
     if not is_htmx():
         return to("staff.inbox", filter=key)
     answer: Response = make_response(render_template("staff/_list.html", **listed("in_box", key=key)))
     answer.headers["HX-Push-Url"] = url_for("staff.inbox", filter=key)
     return answer
+
+
+def _not_understood(values: dict[str, str]) -> dict[str, str]:
+    """By field what is wrong in it."""
+    errors = {name: _("Remove the characters that cannot be shown.") for name, said in values.items() if "\0" in said}
+    for name in DAYS:
+        if values[name] and _day(values[name]) is None:
+            errors[name] = _("Write the date as year-month-day, such as 2026-12-01")
+    first, last = _day(values["first_day"]), _day(values["last_day"])
+    if first and last and last < first:
+        errors["last_day"] = _("The last day lies before the first.")
+    return errors
+
+
+def _asked_again(values: dict[str, str], errors: dict[str, str]) -> Answer:
+    if not is_htmx():
+        return render_template("staff/inbox.html", **listed("in_box") | {"values": values, "errors": errors}), 422
+    answer = make_response(render_template("staff/_filters.html", box=my_box(), values=values, errors=errors), 422)
+    answer.headers["HX-Retarget"] = "#filters"
+    return answer
+
+
+def _day(said: str) -> date | None:
+    try:
+        day = date.fromisoformat(said)
+    except ValueError:
+        return None
+    return day if 1850 <= day.year <= 9000 else None
 
 
 @dataclass(frozen=True)
@@ -59,11 +99,7 @@ class Found:
 def listed(which: str, *, key: str | None = None) -> dict[str, Any]:
     """What a list page shows: the rows, the filter they passed, and the way to the next page."""
     box = my_box()
-    key = key or request.args.get("filter", "")[:22]
-    values = sessions.kept_filter(visitor(), key) if key and which == "in_box" else {}
-    carried: dict[str, Any] = {"filter": key} if values else {}
-    if (only := request.args.get("only", "")) in MARKS and which == "in_box" and not values:
-        values, carried = {only: "y"}, {"only": only}
+    values, carried = _searched(which, key or request.args.get("filter", "")[:22])
     found = _find(box, which, values)
     endpoint = "staff.inbox" if which == "in_box" else "staff.sent_items"
     rows = found.page.rows
@@ -72,11 +108,12 @@ def listed(which: str, *, key: str | None = None) -> dict[str, Any]:
         "box": box,
         "which": which,
         "unread": unread(),
-        "marked": threads.marked_counts(box.audiences, box.own_patient) if which == "in_box" and not is_htmx() else None,
+        "marked": marked(box) if which == "in_box" and not is_htmx() else None,
         "rows": rows,
         "is_too_many": found.is_too_many,
-        "answers": threads.newest_answers([row.id for row in rows]) if which == "sent" and rows else {},
+        "answers": newest_answers([row.id for row in rows]) if which == "sent" and rows else {},
         "values": values,
+        "errors": {},
         "newer": url_for(endpoint, after=rows[0].key, **carried) if rows and found.page.has_newer else "",
         "older": url_for(endpoint, before=rows[-1].key, **carried) if rows and found.page.has_older else "",
         **row_words(box, _place_args() | carried | ({"which": "sent"} if which == "sent" else {})),
@@ -106,30 +143,77 @@ def _place_args() -> dict[str, Any]:
     return {name: request.args[name][:22] for name in ("before", "after") if request.args.get(name)}
 
 
+def _searched(which: str, key: str) -> tuple[dict[str, str], dict[str, Any]]:
+    """What is searched for, by name, and what an address says of it."""
+    if which != "in_box":
+        return {}, {}
+    if values := sessions.kept_filter(visitor(), key) if key else {}:
+        return values, {"filter": key}
+    only = request.args.get("only", "")
+    return ({only: "y"}, {"only": only}) if only in MARKS else ({}, {})
+
+
 def _find(box: Box, which: str, values: dict[str, str]) -> Found:
-    audiences = [a.id for a in box.shared if _is_wanted(a, box, which, values)]
-    patients = None
-    if name := values.get("last_name", "").replace(",", " ").strip():
-        patients = people.patients_named(name, limit=MOST_PATIENTS + 1) if people.fold(name) else []
-        if len(patients) > MOST_PATIENTS:
-            return Found(Page([], False, False), is_too_many=True)
+    wanted = _wanted(which, values)
+    if wanted is None:
+        return Found(Page([], False, False), is_too_many=True)
     place = None
     for side, key in _place_args().items():
-        place = threads.place_in_box(key, box.audiences, which=which, is_newer=side == "after")
-    found = threads.threads_for(
-        audiences,
-        own_patient=box.own_patient,
-        which=which,
-        unread=bool(values.get("unread")),
-        urgent=bool(values.get("urgent")),
-        late=bool(values.get("late")),
-        patients=patients,
-        place=place,
+        place = place_in_box(key, box.audiences, wanted=wanted, is_newer=side == "after")
+    return Found(threads_for(_audiences(box, wanted, values), own_patient=box.own_patient, wanted=wanted, place=place))
+
+
+def beside(key: str, *, is_newer: bool) -> tuple[str | None, dict[str, Any]]:
+    """The thread that stands before or after this one in the list beside it, and what an address says of the list then."""
+    box, which = my_box(), "sent" if request.args.get("which") == "sent" else "in_box"
+    values, _carried = _searched(which, request.args.get("filter", "")[:22])
+    wanted = _wanted(which, values)
+    place = place_in_box(key, box.audiences, wanted=wanted, is_newer=is_newer) if wanted else None
+    if wanted is None or place is None:
+        return None, kept()
+    found = neighbour(place, _audiences(box, wanted, values), own_patient=box.own_patient, wanted=wanted)
+    if found is None or found in [row.key for row in _find(box, which, values).page.rows]:
+        return found, kept()
+    there = {name: value for name, value in kept().items() if name not in ("before", "after")}
+    return found, there | {"after" if is_newer else "before": key}
+
+
+def _wanted(which: str, values: dict[str, str]) -> Wanted | None:
+    """What these values ask for; None: more patients fit than are looked through."""
+    said = values.get
+    whose = PatientSearch(
+        last=said("last_name", "").replace(",", " ").strip(),
+        first=said("first_name", ""),
+        dob=_day(said("dob", "")),
+        phone=said("phone", ""),
+        email=said("email", ""),
     )
-    return Found(found)
+    patients = None
+    if whose != PatientSearch():
+        patients = tuple(patients_like(whose, limit=MOST_PATIENTS + 1))
+        if len(patients) > MOST_PATIENTS:
+            return None
+    first, last = _day(said("first_day", "")), _day(said("last_day", ""))
+    zone = present_practice().time_zone
+    return Wanted(
+        sent=which == "sent",
+        closed_too=bool(said("closed_too")),
+        due_first=bool(said("due_first")),
+        unread=bool(said("unread")),
+        urgent=bool(said("urgent")),
+        late=bool(said("late")),
+        claimed_by=visitor().person_id if said("mine") else None,
+        since=at_local(first, time(), zone) if first else None,
+        until=at_local(last + timedelta(days=1), time(), zone) if last else None,
+        patients=patients,
+    )
 
 
-def _is_wanted(audience: Shared, box: Box, which: str, values: dict[str, str]) -> bool:
+def _audiences(box: Box, wanted: Wanted, values: dict[str, str]) -> list[int]:
+    return [audience.id for audience in box.shared if _is_wanted(audience, box, wanted, values)]
+
+
+def _is_wanted(audience: Shared, box: Box, wanted: Wanted, values: dict[str, str]) -> bool:
     """Type and receiver choose among audiences: a thread stands with communicators of one type only."""
     if values.get("type") and audience.type != values["type"]:
         return False
@@ -137,9 +221,15 @@ def _is_wanted(audience: Shared, box: Box, which: str, values: dict[str, str]) -
         receiver = next((m.id for m in box.mine if m.key == values["receiver"]), 0)
         if receiver not in audience.communicators:
             return False
-    if which == "sent":
-        return True
-    return audience.unread > 0 if values.get("unread") else audience.in_box > 0
+    if wanted.unread:
+        return audience.unread > 0
+    return wanted.sent or wanted.closed_too or audience.in_box > 0
+
+
+def marked(box: Box) -> list[tuple[str, int, str]]:
+    """What is pressing: by what it is filtered, how many there are, in words."""
+    late, urgent, mine = marked_counts(box.audiences, person=visitor().person_id, own_patient=box.own_patient)
+    return [("late", late, _("Overdue")), ("urgent", urgent, _("Urgent words")), ("mine", mine, _("Claimed by you"))]
 
 
 def admins() -> list[str]:

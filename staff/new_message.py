@@ -14,7 +14,8 @@ from practice import conversations, sessions
 from practice.conversations import BODY_MAX, TITLE_MAX
 from practice.db import db, new_key
 from practice.errors import Invalid, Recalled
-from practice.people import Kind, Patient, Person, fold
+from practice.patient_search import PatientSearch, patient_keys, patients_with, values_of
+from practice.people import Patient, Person
 from staff import blueprint
 from staff.box import my_box, unread
 from staff.inbox import admins
@@ -127,30 +128,23 @@ def _page(form: Form, find: Form, found: list[Any] | None, status: int = 200) ->
     return render_template("staff/new_message.html", **context), status
 
 
-_PATIENTS = (
-    sa.select(
-        Person.key, Person.last_name, Person.first_name, Person.status, Patient.id, Patient.dob, Patient.record_number
-    )
-    .join(Patient, Patient.id == Person.id)
-    .where(Person.kind == Kind.PATIENT)
-)  # fmt: skip
+_PATIENTS = sa.select(
+    Person.key, Person.last_name, Person.first_name, Person.status, Patient.id, Patient.dob, Patient.record_number
+).select_from(Patient)  # fmt: skip
 
 
 def patient_with(key: str, own: int) -> Any:
     """Names, status, id, birth date and record number of the patient with this key; None for oneself and who is not there."""
-    return db.session.execute(_PATIENTS.where(Person.key == key, Person.id != own)).first() if key else None
+    found = _PATIENTS.join(Person, Person.id == Patient.id).where(Person.key == key, Person.id != own)
+    return db.session.execute(found).first() if key else None
 
 
 def _find(values: dict[str, str]) -> list[Any]:
     """At most 25 patients who fit all that was given, by name; never oneself."""
-    where = [Person.id != my_box().own_patient]
-    if values.get("name"):
-        low = fold(values["name"].replace(",", " "))
-        where += [Person.name_key >= low, Person.name_key < low + "\U0010ffff"]
-    if values.get("dob"):
-        where.append(Patient.dob == date.fromisoformat(values["dob"]))
-    if values.get("record_number"):
-        where.append(Patient.record_number == values["record_number"])
-    if len(where) == 1:  # nothing was asked for
+    dob = date.fromisoformat(values["dob"]) if values.get("dob") else None
+    said = PatientSearch(last=values.get("name", ""), dob=dob, record_number=values.get("record_number", ""))
+    sought = patient_keys(said)
+    if not sought:
         return []
-    return list(db.session.execute(_PATIENTS.where(*where).order_by(Person.name_key, Person.id).limit(MOST_FOUND + 1)))
+    found = patients_with(_PATIENTS, sought).where(Person.id != my_box().own_patient)
+    return list(db.session.execute(found.order_by(Person.name_key, Person.id).limit(MOST_FOUND + 1), values_of(sought)))

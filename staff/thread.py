@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from flask import render_template, request, url_for
+from flask import make_response, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
@@ -14,7 +14,7 @@ from practice.notes import notes_of
 from practice.threads import NEWEST, Event, Opened, opened_by_staff, way_of
 from staff import blueprint
 from staff.box import my_box, unread
-from staff.inbox import kept, listed, row_words
+from staff.inbox import beside, kept, listed, row_words
 from web.answers import Answer, is_htmx, notice, to
 from web.asked import version_in
 from web.facts import EVENT_WORDS, facts_of
@@ -26,6 +26,27 @@ from web.looks import note_look
 @blueprint.get("/messages/<key>")
 def message(key: str) -> Answer:
     return pane(open_logged(key))
+
+
+@blueprint.get("/messages/<key>/next")
+def next_message(key: str) -> Answer:
+    return _neighbour(key, is_newer=False)
+
+
+@blueprint.get("/messages/<key>/previous")
+def previous_message(key: str) -> Answer:
+    return _neighbour(key, is_newer=True)
+
+
+def _neighbour(key: str, *, is_newer: bool) -> Answer:
+    """The message after or before this one in the list, without going back to it."""
+    opened(key)
+    found, there = beside(key, is_newer=is_newer)
+    if found is None or there != kept() or not is_htmx():
+        return to("staff.message", key=found or key, **there | ({} if found else {"done": "end-of-list"}))
+    answer = make_response(pane(open_logged(found)))
+    answer.headers["HX-Push-Url"] = url_for("staff.message", key=found, **there)
+    return answer
 
 
 @blueprint.post("/messages/<key>/receipts")

@@ -23,11 +23,11 @@ MAY_IMPORT: dict[str, set[str]] = {
 LAYERS = (
     ("db", "errors", "calendar"),
     ("people",),
-    ("emergency", "placeholders"),
+    ("emergency", "placeholders", "patient_search"),
     ("settings",),
     ("sessions", "audit", "outbox", "drafts", "absences", "links"),
     ("communicators", "threads"),
-    ("routing", "own_account"),
+    ("routing", "own_account", "inbox"),
     ("conversations",),
     ("requests", "notes", "canned_replies"),
     ("escalation",),

@@ -93,6 +93,9 @@ OTHER_ADMIN = "test_an_admin_who_is_no_admin_any_more_or_disabled_does_not_count
 START = "test_staff_begin_a_thread_with_an_active_patient_who_is_not_themselves"
 LISTS = "test_lists_leave_out_what_is_closed_deleted_or_was_never_written"
 PLACE = "test_a_place_in_a_list_is_a_row_of_ones_own"
+FILTERED = "test_every_filter_alone_and_every_two_together"
+CLAIM_OVER = "test_a_claim_that_is_over_is_no_mark_and_not_mine"
+DUE_NEXT = "test_due_first_goes_on_with_what_is_due_next"
 OWN_UNREAD = "test_the_number_of_my_own_unread_threads_counts_mine_in_my_box_alone"
 WAKES_OTHERS = "test_somebody_with_a_patient_account_wakes_what_others_wrote"
 OWN_ALONE = "test_a_message_that_only_its_own_author_could_receive_waits_for_somebody_else"
@@ -438,6 +441,38 @@ MUTANTS: list[Mutant] = [
         ("Box(staff, own_patient or 0, ", "Box(staff, 0, ", TWIN),
     ),
     *_of(
+        "practice/inbox.py",
+        ('        f"{by} IS NOT NULL": True,\n', "", LISTS),
+        ('        "patient_id != :own_patient": True,\n', "", WAYS),
+        ('        f"is_unread{yes}": "unread" in given,\n', "", LISTS),
+        ('        f"is_in_box{yes}": is_box,\n', "", LISTS),
+        ('        "removed_at IS NULL": not is_box,\n', "", LISTS),
+        ('        "due_at IS NULL": shape.stretch.is_rest,\n', "", FILTERED),
+        ('        f"has_emergency_words{yes}": "urgent" in given,\n', "", FILTERED),
+        ('        "due_at IS NOT NULL AND due_at < :now": "late" in given,\n', "", FILTERED),
+        ("claimed_by_id = :claimed_by AND claimed_until > :now", "claimed_until > :now", FILTERED),
+        ("claimed_by_id = :claimed_by AND claimed_until > :now", "claimed_by_id = :claimed_by", CLAIM_OVER),
+        ('        f"{wrote} >= :since": "since" in given,\n', "", FILTERED),
+        ('        f"{wrote} < :until": "until" in given,\n', "", FILTERED),
+        ('f"SELECT id FROM thread WHERE audience_id IN :audiences AND {where} {first}"',
+         'f"SELECT id FROM thread WHERE {where} {first}"', WAYS),
+        ("FROM thread WHERE {branch} AND {where} {first}) AS b{i}", "FROM thread WHERE {where} {first}) AS b{i}", WAYS),
+        ('        "patient_id IN :patients": "patients" in given,\n', "",
+         "test_what_staff_of_two_communicators_wait_for_is_in_one_list"),
+        ("if not audiences or wanted.patients == ():", "if wanted.patients == ():", WAYS),
+        (".where(Thread.key == key, Thread.audience_id.in_(audiences), columns[-1].is_not(None))",
+         ".where(Thread.audience_id.in_(audiences), columns[-1].is_not(None))", PLACE),
+        ("Thread.audience_id.in_(audiences), columns[-1].is_not(None))", "columns[-1].is_not(None))", PLACE),
+        ("Thread.audience_id.in_(audiences), columns[-1].is_not(None))", "Thread.audience_id.in_(audiences))", PLACE),
+        ("    if row is None:\n        return None\n", "", PLACE),
+        ("    if row is None:\n        return None\n", "    return None\n", PLACE),
+        ("for number, at in enumerate(row[1:]) if at is not None)", "for number, at in enumerate(row[1:]))", DUE_NEXT),
+        ("    if not patient:\n        return 0\n", "    return 0\n", OWN_UNREAD),
+        (".where(Thread.patient_id == patient, Thread.is_unread, ", ".where(Thread.is_unread, ", OWN_UNREAD),
+        (".where(Thread.patient_id == patient, Thread.is_unread, ", ".where(Thread.patient_id == patient, ", OWN_UNREAD),
+        ("Thread.is_unread, Thread.audience_id.in_(audiences))", "Thread.is_unread)", OWN_UNREAD),
+    ),
+    *_of(
         "practice/threads.py",
         # what may be done
         ("return (state, verb) in TRANSITIONS", "return True", f"{BUTTONS} {AGAIN}"),
@@ -488,26 +523,6 @@ MUTANTS: list[Mutant] = [
         (" or (head.at is None and head.last_staff_message_at is None):", ":", NO_THREAD),
         (" or (head.at is None and head.last_staff_message_at is None):", " or head.last_staff_message_at is None:", WAYS),
         (" or (head.at is None and head.last_staff_message_at is None):", " or head.at is None:", BEGINS),
-        # lists of the staff
-        ('where = [f"{order} IS NOT NULL", ', "where = [", LISTS),
-        (', "patient_id != :own_patient"]', "]", WAYS),
-        ("    if unread:\n        where.append(\"is_unread", "    if False:\n        where.append(\"is_unread", LISTS),
-        ('    elif which == "in_box":\n        where', "    elif False:\n        where", LISTS),
-        ('if which != "in_box" or unread:', "if False:", LISTS),
-        ('f"SELECT id FROM thread WHERE audience_id IN :audiences AND {condition} {inner}"',
-         'f"SELECT id FROM thread WHERE {condition} {inner}"', WAYS),
-        ("FROM thread WHERE {audience} AND {condition} {inner}) AS b{i}", "FROM thread WHERE {condition} {inner}) AS b{i}", WAYS),
-        ('        where.append("patient_id IN :patients")', "        pass",
-         "test_what_staff_of_two_communicators_wait_for_is_in_one_list"),
-        ("if not audiences or patients == []:", "if patients == []:", WAYS),
-        ("sa.select(Thread.id, order).where(Thread.key == key, Thread.audience_id.in_(audiences), order.is_not(None))",
-         "sa.select(Thread.id, order).where(Thread.audience_id.in_(audiences), order.is_not(None))", PLACE),
-        ("Thread.audience_id.in_(audiences), order.is_not(None))", "order.is_not(None))", PLACE),
-        ("Thread.audience_id.in_(audiences), order.is_not(None))", "Thread.audience_id.in_(audiences))", PLACE),
-        ("    if not patient:\n        return 0\n", "    return 0\n", OWN_UNREAD),
-        (".where(Thread.patient_id == patient, Thread.is_unread, ", ".where(Thread.is_unread, ", OWN_UNREAD),
-        (".where(Thread.patient_id == patient, Thread.is_unread, ", ".where(Thread.patient_id == patient, ", OWN_UNREAD),
-        ("Thread.is_unread, Thread.audience_id.in_(audiences))", "Thread.is_unread)", OWN_UNREAD),
         # lists of the patient
         ('where = [Thread.patient_id == sa.bindparam("patient"), ', 'where = [sa.bindparam("patient") > 0, ', WAYS),
         ('(Thread.patient_id == sa.bindparam("patient"), sa.or_(Thread.state',
@@ -955,8 +970,9 @@ PARTS = {
     ),
     "practice/threads.py": (
         "can can_receive is_claimed can_claim can_close can_remove move thread_of_patient thread_of_box _one _HEAD_OF_PATIENT"
-        " _head_of_box place_in_box place_of_patient message_of_patient"
+        " _head_of_box place_of_patient message_of_patient"
     ),
+    "practice/inbox.py": "place_in_box",
     "practice/conversations.py": "receive close remove claim release _release_lost_claims hand_to _of_staff_seen",
     "practice/coverage.py": (
         "add_absence change_absence end_absence _staff_with _absence_with _set_absence _refuse_overlap impact_of _AUDIENCES_OF"
@@ -984,7 +1000,6 @@ NOTHING_CHANGES = {
     },
     "practice/threads.py": {
         "lru_cache(maxsize=1)": "saves time only",
-        "row": "",
         "Thread.id == Message.thread_id": "",
     },
     "practice/communicators.py": {

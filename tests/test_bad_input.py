@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from practice import conversations, drafts
 from practice.db import db, new_key
-from practice.people import patients_named
+from practice.patient_search import PatientSearch, patients_like
 from practice.threads import Message
 from tests.conftest import Cast
 from tests.examples.absences import practice_day
@@ -181,7 +181,7 @@ def test_names_of_thirty_locales_are_found_by_their_beginning(cast):
     ]
     for n, last in enumerate(names):
         made = cast.patient(f"p{n}", last[:100], number=n, record_number=None)
-        assert made.id in patients_named(last[: max(2, len(last) // 2)].lower(), limit=200), last
+        assert made.id in patients_like(PatientSearch(last=last[: max(2, len(last) // 2)].lower()), limit=200), last
 
 
 def _strings(value: object) -> list[str]:

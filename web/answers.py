@@ -22,6 +22,7 @@ NOTICES = (
     "claimed",
     "entrusted",
     "transferred",
+    "end-of-list",
     "duplicate",
     "released",
     "ended",

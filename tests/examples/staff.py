@@ -97,6 +97,8 @@ EXAMPLES = {
     "staff.sent_items": nothing,
     "staff.search": lambda cast: {"data": {"last_name": "KWON"}},
     "staff.message": _thread,
+    "staff.next_message": _thread,
+    "staff.previous_message": _thread,
     "staff.receive": _thread,
     "staff.claim": _thread,
     "staff.release": _claimed,

@@ -22,11 +22,11 @@ from practice.absences import Absence
 from practice.communicators import Communicator, all_routable, box_of, eligible
 from practice.db import COMMAND, clock_at, db, new_key, now, transaction
 from practice.errors import Invalid, NotVisible, Refused, Stale
+from practice.inbox import MOST_BRANCHES, Wanted, own_unread, threads_for
 from practice.people import AccountStatus
 from practice.records import RecordValue, Section
 from practice.settings import RequestType, the_practice
-from practice.threads import MOST_BRANCHES, Message, Place, last_message_id, thread_of_box, threads_for
-from staff.box import own_unread
+from practice.threads import Message, Place, last_message_id, thread_of_box
 from tests.conftest import TITLES, Cast, Player
 from tests.practice import rules
 from tests.practice.rules import AMENDMENT, APPOINTMENT, KINDS, OTHERS, RESULT, Away, No, Rules, Talk
@@ -547,7 +547,7 @@ class Walk:
         found: list[int] = []
         place = None
         while pages:
-            page = threads_for(box.audiences, own_patient=box.own_patient, place=place, **which)
+            page = threads_for(box.audiences, own_patient=box.own_patient, place=place, wanted=Wanted(**which))
             found += [row.id for row in page.rows]
             if not page.has_older:
                 break
@@ -569,7 +569,7 @@ class Walk:
                 for which, is_wanted in (
                     ({}, lambda talk: talk.is_in_box),
                     ({"unread": True}, lambda talk: talk.is_unread),
-                    ({"which": "all"}, lambda talk: talk.wrote_at is not None and not talk.is_removed),
+                    ({"closed_too": True}, lambda talk: talk.wrote_at is not None and not talk.is_removed),
                 ):
                     self.same(f"the list {which} of {name}", self.listed(box, **which), self.wanted(name, is_wanted))
 

@@ -10,6 +10,7 @@ from practice.audit import faults
 from practice.db import clock_at, db, new_key, now, transaction
 from practice.drafts import Draft
 from practice.errors import BeingSent, NotVisible, Recalled, Stale
+from practice.inbox import newest_answers
 from practice.outbox import Notice, Occasion
 from practice.own_account import readers_of
 from practice.people import NoticePreference, Patient
@@ -25,7 +26,6 @@ from practice.threads import (
     is_new_for_patient,
     last_message_id,
     message_of_patient,
-    newest_answers,
     opened_by_patient,
     threads_of_patient,
     under_way_of_patient,

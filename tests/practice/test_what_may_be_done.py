@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from practice import conversations, threads, trays
+from practice import conversations, inbox, threads, trays
 from practice.communicators import box_of
 from practice.db import COMMAND, clock_at, db, new_key, now, transaction
 from practice.drafts import draft_values, save_draft
 from practice.errors import Invalid, NotAllowed, NotVisible, Stale
+from practice.inbox import Wanted
 from practice.people import AccountStatus
 from practice.records import record_of, value_of
 from practice.sessions import EXPIRED_KEPT, IDLE, open_session, visitor_with
@@ -113,11 +114,15 @@ def found_by_staff(key: str, staff: Player, own: int = 0) -> set[str]:
     ways = {
         "loads": lambda: threads.thread_of_box(db.session(), key, box.audiences, box.own_patient).key,
         "opens": lambda: threads.opened_by_staff(key, box.audiences, box.own_patient).head.key,
-        "lists": lambda: listed(threads.threads_for(box.audiences, own_patient=box.own_patient), key),
-        "lists all": lambda: listed(threads.threads_for(box.audiences, own_patient=box.own_patient, which="all"), key),
-        "lists unread": lambda: listed(threads.threads_for(box.audiences, own_patient=box.own_patient, unread=True), key),
+        "lists": lambda: listed(inbox.threads_for(box.audiences, own_patient=box.own_patient), key),
+        "lists all": lambda: listed(
+            inbox.threads_for(box.audiences, own_patient=box.own_patient, wanted=Wanted(closed_too=True)), key
+        ),
+        "lists unread": lambda: listed(
+            inbox.threads_for(box.audiences, own_patient=box.own_patient, wanted=Wanted(unread=True)), key
+        ),
         "searches": lambda: listed(
-            threads.threads_for(box.audiences, own_patient=box.own_patient, patients=[patient_of(key)]), key
+            inbox.threads_for(box.audiences, own_patient=box.own_patient, wanted=Wanted(patients=(patient_of(key),))), key
         ),
     }
     return {way for way, find in ways.items() if not_refused(find) == key}
@@ -170,10 +175,10 @@ def test_staff_who_are_patients_reach_all_but_their_own_by_no_way(cast):
 def test_what_staff_of_two_communicators_wait_for_is_in_one_list(cast):
     keys = [cast.send(cast.sophie, "Appointment"), cast.send(cast.sophie, "Others"), cast.send(cast.jihae, "Appointment")]
     box = box_of(db.session(), cast.fay.id, None)
-    assert [row.key for row in threads.threads_for(box.audiences, own_patient=0).rows] == keys[::-1]
-    of_jihae = threads.threads_for(box.audiences, own_patient=0, patients=[cast.jihae.id])
+    assert [row.key for row in inbox.threads_for(box.audiences, own_patient=0).rows] == keys[::-1]
+    of_jihae = inbox.threads_for(box.audiences, own_patient=0, wanted=Wanted(patients=(cast.jihae.id,)))
     assert [row.key for row in of_jihae.rows] == keys[2:]
-    assert threads.threads_for(box.audiences, own_patient=0, patients=[]).rows == []
+    assert inbox.threads_for(box.audiences, own_patient=0, wanted=Wanted(patients=())).rows == []
 
 
 def test_lists_leave_out_what_is_closed_deleted_or_was_never_written(cast):
@@ -186,21 +191,21 @@ def test_lists_leave_out_what_is_closed_deleted_or_was_never_written(cast):
     audiences = box_of(db.session(), cast.nina.id, None).audiences
 
     def keys(**how: Any) -> list[str]:
-        return [row.key for row in threads.threads_for(audiences, own_patient=0, **how).rows]
+        return [row.key for row in inbox.threads_for(audiences, own_patient=0, wanted=Wanted(**how)).rows]
 
     assert keys() == [read, waits]
     assert keys(unread=True) == [waits]
-    assert keys(which="all") == [closed, read, waits]
-    assert keys(which="sent") == [read]
+    assert keys(closed_too=True) == [closed, read, waits]
+    assert keys(sent=True) == [read]
 
 
 def test_a_place_in_a_list_is_a_row_of_ones_own(cast):
     mine, others = cast.send(cast.sophie), cast.send(cast.sophie, "Appointment")
     audiences = box_of(db.session(), cast.nina.id, None).audiences
-    place = threads.place_in_box(mine, audiences, which="in_box", is_newer=False)
+    place = inbox.place_in_box(mine, audiences, wanted=Wanted(), is_newer=False)
     assert place is not None and place.id == cast.thread(mine).id
-    assert threads.place_in_box(others, audiences, which="in_box", is_newer=False) is None
-    assert threads.place_in_box(mine, audiences, which="sent", is_newer=False) is None
+    assert inbox.place_in_box(others, audiences, wanted=Wanted(), is_newer=False) is None
+    assert inbox.place_in_box(mine, audiences, wanted=Wanted(sent=True), is_newer=False) is None
     assert threads.place_of_patient(mine, cast.sophie.id, which="sent", is_newer=False).id == place.id
     for key, who, which in ((mine, cast.jihae, "sent"), (mine, cast.sophie, "inbox"), (new_key(), cast.sophie, "sent")):
         with pytest.raises(NotVisible):
@@ -214,8 +219,8 @@ def test_the_number_of_my_own_unread_threads_counts_mine_in_my_box_alone(cast):
     cast.send(cast.jihae)
     cast.send(cast.sophie, "Appointment")
     audiences = box_of(db.session(), cast.nina.id, None).audiences
-    assert threads.own_unread(audiences, cast.sophie.id) == 1
-    assert threads.own_unread(audiences, cast.hugo.id) == threads.own_unread(audiences, 0) == 0
+    assert inbox.own_unread(audiences, cast.sophie.id) == 1
+    assert inbox.own_unread(audiences, cast.hugo.id) == inbox.own_unread(audiences, 0) == 0
 
 
 def test_a_message_is_found_in_its_own_thread_of_its_own_patient_alone(cast):

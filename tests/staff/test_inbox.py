@@ -84,7 +84,7 @@ def test_a_search_without_anything_shows_all(cast):
     assert cast.fay.post("/staff/searches", {"last_name": ""}).location == "/staff/"
 
 
-@pytest.mark.parametrize("name", ["´", ",", "\0x", "x" * 5000, "'; DROP", "🦊", "שלום"])
+@pytest.mark.parametrize("name", ["´", ",", "x" * 5000, "'; DROP", "🦊", "שלום"])
 def test_a_name_that_nobody_has_finds_nobody(cast, name):
     cast.send(cast.sophie, "Appointment")
     page, _ = searched(cast.sam, last_name=name)
