@@ -270,6 +270,7 @@ class Shared:
     communicators: frozenset[int]
     unread: int
     in_box: int
+    version: int  # another one as soon as something changed that a list shows
 
 
 @dataclass(frozen=True)
@@ -309,6 +310,7 @@ _BOX = (
         Audience.id.label("audience_id"),
         Audience.unread,
         Audience.in_box,
+        Audience.version,
         _is_away(sa.bindparam("staff", type_=sa.Integer)).label("is_away"),
     )
     .select_from(Communicator)
@@ -324,20 +326,20 @@ _BOX = (
 def box_of(session: Session, staff: int, own_patient: int | None) -> Box:
     """The box of a member of staff, in one statement. Listing, opening, counting, searching and answering all go through it."""
     mine: dict[int, Mine] = {}
-    shared: dict[int, tuple[RequestType, list[str], list[int], int, int]] = {}
+    shared: dict[int, tuple[RequestType, list[str], list[int], int, int, int]] = {}
     rows = session.connection().execute(_BOX, {"staff": staff})  # columns only: the session would cost more than the query
     stands_in = is_absent = False
-    for number, key, title, kind, is_in_use, is_mine, is_deputy, audience, unread, in_box, is_away in rows:
+    for number, key, title, kind, is_in_use, is_mine, is_deputy, audience, unread, in_box, version, is_away in rows:
         stands_in, is_absent = bool(is_deputy), bool(is_away)  # the same in every row
         if is_mine:
             mine[number] = Mine(number, key, title, kind, is_in_use)
         if audience is not None:
-            _, titles, communicators, _, _ = shared.setdefault(audience, (kind, [], [], unread, in_box))
+            _, titles, communicators, *_ = shared.setdefault(audience, (kind, [], [], unread, in_box, version))
             titles.append(title)
             communicators.append(number)
     audiences = tuple(
-        Shared(audience, kind, tuple(titles), frozenset(communicators), unread, in_box)
-        for audience, (kind, titles, communicators, unread, in_box) in shared.items()
+        Shared(audience, kind, tuple(titles), frozenset(communicators), *counted)
+        for audience, (kind, titles, communicators, *counted) in shared.items()
     )
     if stands_in:
         whom = instead_of(session, staff)

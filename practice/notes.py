@@ -120,6 +120,14 @@ _NOTES = (
 )
 
 
+def last_note_id(thread: int) -> int:
+    """The newest note of a thread; 0 where there is none."""
+    return db.session.connection().scalar(_LAST, {"thread": thread}) or 0
+
+
+_LAST = sa.select(Note.id).where(Note.thread_id == sa.bindparam("thread")).order_by(Note.id.desc()).limit(1)
+
+
 def notes_of(thread: int) -> list[Written]:
     """The newest 100 notes of a thread, oldest first. Says nothing of who may read them: never to be shown to a patient."""
     found: dict[int, Written] = {}

@@ -122,6 +122,7 @@ class Staff(Model):
     # The same human's patient account: one staff account for one patient.
     own_patient_id: Mapped[int | None] = mapped_column(sa.ForeignKey("patient.id"), index=True, unique=True)
     notices: Mapped[NoticePreference] = mapped_column(choice(NoticePreference, is_checked=False), server_default="each")
+    uses_shortcuts: Mapped[bool] = mapped_column(server_default=sa.true(), default=True)  # single keys act in the Message Box
     last_logon_at: Mapped[datetime | None]
     last_logout_at: Mapped[datetime | None]
     # The form it is found and ordered by: no two members of staff have the same, whatever the case.

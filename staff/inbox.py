@@ -1,5 +1,6 @@
 """In Box and Sent Items: the shared lists, filtered and paged."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import date, time, timedelta
 from typing import Any
@@ -11,7 +12,7 @@ from flask_babel import gettext as _
 from practice import people, sessions
 from practice.calendar import at_local
 from practice.communicators import Box, Shared
-from practice.db import db
+from practice.db import db, now
 from practice.inbox import Wanted, marked_counts, neighbour, newest_answers, place_in_box, threads_for
 from practice.patient_search import PatientSearch, patients_like
 from practice.people import Person
@@ -100,6 +101,7 @@ def listed(which: str, *, key: str | None = None) -> dict[str, Any]:
     """What a list page shows: the rows, the filter they passed, and the way to the next page."""
     box = my_box()
     values, carried = _searched(which, key or request.args.get("filter", "")[:22])
+    there = _place_args() | carried | ({"which": "sent"} if which == "sent" else {})
     found = _find(box, which, values)
     endpoint = "staff.inbox" if which == "in_box" else "staff.sent_items"
     rows = found.page.rows
@@ -114,13 +116,22 @@ def listed(which: str, *, key: str | None = None) -> dict[str, Any]:
         "answers": newest_answers([row.id for row in rows]) if which == "sent" and rows else {},
         "values": values,
         "errors": {},
+        "news": url_for("staff.news", **there),
+        "tag": news_tag(there),
         "newer": url_for(endpoint, after=rows[0].key, **carried) if rows and found.page.has_newer else "",
         "older": url_for(endpoint, before=rows[-1].key, **carried) if rows and found.page.has_older else "",
-        **row_words(box, _place_args() | carried | ({"which": "sent"} if which == "sent" else {})),
+        **row_words(box, there),
         "notice": notice(),
         "about": request.args.get("about", "")[:22],
         "admins": admins() if not box.mine else [],
     }
+
+
+def news_tag(there: dict[str, Any]) -> str:
+    """Another one as soon as something changed in what the person has, and every ten minutes, because a list says how long one
+    waits. `there`: what the address says of the list."""
+    minutes = now().replace(minute=now().minute // 10, second=0, microsecond=0)
+    return hashlib.sha256(repr((my_box(), minutes, sorted(there.items()))).encode()).hexdigest()[:22]
 
 
 def row_words(box: Box, kept: dict[str, Any]) -> dict[str, Any]:

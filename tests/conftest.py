@@ -199,7 +199,8 @@ class Player:
         for cookie in response.headers.getlist("Set-Cookie"):
             name, _, rest = cookie.partition("=")
             self.cookies[name] = rest.partition(";")[0]
-        check_manners(response, is_fragment=htmx, may_fail=self.may_fail)
+        is_fragment = htmx or "X-Poll" in (headers or {})
+        check_manners(response, is_fragment=is_fragment, may_fail=self.may_fail)
         return response
 
     def get(self, url: str, *, htmx: bool = False, headers: dict[str, str] | None = None) -> TestResponse:

@@ -27,7 +27,7 @@ LAYERS = (
     ("settings",),
     ("sessions", "audit", "outbox", "drafts", "absences", "links"),
     ("communicators", "threads"),
-    ("routing", "own_account", "inbox"),
+    ("routing", "own_account", "inbox", "presence"),
     ("conversations",),
     ("requests", "notes", "canned_replies"),
     ("escalation",),

@@ -98,6 +98,8 @@ EXAMPLES = {
     "staff.search": lambda cast: {"data": {"last_name": "KWON"}},
     "staff.message": _thread,
     "staff.next_message": _thread,
+    "staff.news": nothing,
+    "staff.be_present": _thread,
     "staff.previous_message": _thread,
     "staff.receive": _thread,
     "staff.claim": _thread,

@@ -1,0 +1,151 @@
+/* The Message Box as it lives: news of the list, who else has a message open, single keys. Every page works without it. */
+(() => {
+  "use strict";
+  const EVERY = 10_000;
+  const part = (id) => document.getElementById(id);
+  const pane = () => part("pane");
+  const openKey = () => part("presence")?.dataset.key;
+  const rowOf = (key) => key && part(`row-${key}`);
+
+  /* Asked by the page, not by the person: it never keeps anybody logged in. Null: nothing new, or the network is away. */
+  async function poll(address, { headers = {}, ...more } = {}) {
+    const answer = await fetch(address, { cache: "no-store", redirect: "manual", headers: { "X-Poll": "1", ...headers }, ...more }).catch(() => null);
+    if (answer?.type === "opaqueredirect" || answer?.status === 401) location.replace(location.href);  /* the session is over */
+    return answer?.ok || answer?.status === 404 ? answer : null;
+  }
+
+  function parsed(html) {
+    const made = document.createElement("template");
+    made.innerHTML = html;
+    return made.content;
+  }
+
+  /* Puts a part where one of the same id stands, if it says something else and nobody is in it. */
+  function put(fresh) {
+    const there = fresh && part(fresh.id);
+    if (!there || there.innerHTML === fresh.innerHTML || there.contains(document.activeElement)) return;
+    there.innerHTML = fresh.innerHTML;
+    htmx.process(there);
+  }
+
+  /* ---- News of the list. What is read or typed stays where it is: rows change in place; new ones wait for a calm list. ---- */
+  let waiting = null;
+  const rowsIn = (root) => [...root.querySelectorAll("#message-rows tbody > tr")];
+  /* Nobody is in the list, with pointer or focus, and its head is in sight (or all of it hidden, beside a message on a phone). */
+  const isCalm = (list) => !list.contains(document.activeElement) && !list.matches(":hover") && (list.scrollTop === 0 && (scrollY === 0 || !list.offsetParent));
+
+  function renew(row, fresh) {
+    const isOpen = row.classList.contains("is-open"), box = row.querySelector("[type=checkbox]"), isTicked = box?.checked;
+    if (isOpen) {
+      fresh.classList.add("is-open");
+      fresh.querySelector("a.item-title").setAttribute("aria-current", "true");
+    }
+    if (row.className === fresh.className && row.innerHTML === fresh.innerHTML) return;
+    const hadFocus = row.contains(document.activeElement) && document.activeElement.matches("a") ? "a.item-title" : "[type=checkbox]";
+    const wasInside = row.contains(document.activeElement);
+    row.className = fresh.className;
+    row.innerHTML = fresh.innerHTML;
+    if (isTicked) row.querySelector("[type=checkbox]").checked = true;
+    htmx.process(row);
+    if (wasInside) row.querySelector(hadFocus)?.focus({ preventScroll: true });
+  }
+
+  function showNews(fresh, isAsked) {
+    const list = part("list"), there = fresh.querySelector("#list");
+    const known = new Map(rowsIn(list).map((row) => [row.id, row])), rows = rowsIn(there);
+    const added = rows.filter((row) => !known.has(row.id));
+    const isSame = rows.length === known.size && !added.length && rows.every((row, n) => row.id === rowsIn(list)[n].id);
+    for (const row of rows) if (known.has(row.id)) renew(known.get(row.id), row);
+    const button = list.querySelector("[data-show-news]");
+    waiting = null;
+    button.hidden = true;
+    if (isSame) return;
+    if (!isAsked && !isCalm(list)) {
+      waiting = fresh;
+      button.hidden = !added.length;
+      button.textContent = added.length === 1 ? button.dataset.one : button.dataset.many.replace("%(n)s", added.length);
+      return;
+    }
+    const body = list.querySelector("tbody"), open = rowOf(openKey());
+    if (!body || !rows.length) {  /* from or to an empty list */
+      list.replaceChildren(...there.childNodes);
+      htmx.process(list);
+    } else {
+      const shown = rows.map((row) => known.get(row.id) ?? row);
+      if (open && !shown.includes(open)) shown.splice([...body.children].indexOf(open), 0, open);  /* it left the list, but is being read */
+      body.replaceChildren(...shown);
+      list.querySelector(".pager")?.remove();
+      list.append(...there.querySelectorAll(".pager"));
+      htmx.process(body);
+    }
+    if (isAsked) list.scrollTo({ top: 0 });
+  }
+
+  async function askForNews() {
+    const list = part("list");
+    if (!list?.dataset.news || document.hidden) return;
+    const answer = await poll(list.dataset.news, { headers: { "If-None-Match": `"${list.dataset.tag}"` } });
+    if (!answer?.ok) {
+      if (waiting) showNews(waiting, false);
+      return;
+    }
+    const fresh = parsed(await answer.text());
+    if (!list.isConnected) return;  /* another search was made meanwhile */
+    list.dataset.tag = fresh.querySelector("#list").dataset.tag;
+    const count = part("in-box-count"), now = fresh.querySelector("#in-box-count");
+    if (document.title.startsWith(count.textContent)) document.title = document.title.replace(count.textContent, now.textContent);
+    put(now);
+    put(fresh.querySelector("#marked"));
+    showNews(fresh, false);
+  }
+
+  /* ---- Who else is here ---- */
+  async function beThere() {
+    const there = part("presence");
+    if (!there || document.hidden) return;
+    const body = new FormData();
+    body.set("csrf_token", document.querySelector("[name=csrf_token]").value);
+    body.set("version", there.dataset.version);
+    body.set("note", there.dataset.note);
+    if (pane().querySelector("form[data-writes]")) body.set("writing", "yes");
+    const answer = await poll(there.dataset.presence, { method: "POST", body });
+    if (!answer || !there.isConnected) return;
+    if (answer.status === 404) { lose(there.dataset.key); return; }
+    const fresh = parsed(await answer.text());
+    put(fresh.querySelector("#presence"));
+    put(fresh.querySelector("#pane-news"));
+  }
+
+  /* It is not theirs any more: what stands there goes, what they typed is shown to copy. */
+  function lose(key) {
+    const text = pane().querySelector("form.writer textarea[name=body]")?.value;
+    const gone = part("gone-notice").content.cloneNode(true);
+    if (text) gone.querySelector("textarea").value = text;
+    else gone.querySelector(".field").remove();
+    pane().replaceChildren(gone);
+    rowOf(key)?.remove();
+    pane().querySelector("[data-focus]").focus();
+  }
+
+  /* ---- Listening ---- */
+  const ask = () => { askForNews(); beThere(); };
+  document.addEventListener("DOMContentLoaded", () => {
+    setInterval(ask, EVERY);
+    beThere();
+    if (pane()) new MutationObserver(() => {
+      beThere();
+      const row = rowOf(openKey());
+      if (row && !row.classList.contains("is-open")) {  /* Next and Previous lead on in the list */
+        for (const other of document.querySelectorAll("#message-rows .is-open")) {
+          other.classList.remove("is-open");
+          other.querySelector("[aria-current]")?.removeAttribute("aria-current");
+        }
+        row.classList.add("is-open");
+        row.querySelector("a.item-title").setAttribute("aria-current", "true");
+        row.scrollIntoView({ block: "nearest" });
+      }
+    }).observe(pane(), { childList: true });
+  });
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) ask(); });
+  document.addEventListener("click", ({ target }) => { if (target.closest("[data-show-news]") && waiting) showNews(waiting, true); });
+})();
