@@ -416,14 +416,40 @@ def remove(thread_key: str, *, version: int, by: Actor) -> None:
         mark(tx, thread)
 
 
-def restore(thread_key: str, *, by: Actor) -> None:
-    """Undo of remove. Raises NotVisible; done twice it is done once."""
+def restore(thread_key: str, *, version: int | None = None, by: Actor) -> None:
+    """Undo of remove; done twice it is done once. Raises NotVisible, Stale when it changed after `version`, if given."""
     with transaction(by=by, did="restore", about=thread_key) as tx:
         thread, _ = thread_of_staff(tx, thread_key)
+        if version not in (None, thread.version):
+            raise Stale("it changed meanwhile")
         if thread.removed_at is not None:
             thread.removed_at = None
             record(tx, thread.id, Event.RESTORED)
             mark(tx, thread)
+
+
+def reopen(thread_key: str, *, before: dict[str, Any], version: int, by: Actor) -> None:
+    """Undo of close: the thread is as it was, but received. `before`: its values by column. Raises NotVisible, Stale."""
+    with transaction(by=by, did="reopen", about=thread_key) as tx:
+        thread = _of_staff_seen(tx, thread_key, version)
+        if thread.state != ThreadState.CLOSED:
+            raise Stale("open again")
+        for name, value in before.items():
+            setattr(thread, name, value)
+        thread.closed_at = None
+        record(tx, thread.id, Event.REOPENED)
+        mark(tx, thread)
+
+
+def take_back(thread_key: str, *, before: dict[str, Any], version: int, by: Actor) -> None:
+    """Undo of entrust: the claim is whose it was before, or nobody's. Raises NotVisible, Stale."""
+    with transaction(by=by, did="take_back", about=thread_key) as tx:
+        thread = _of_staff_seen(tx, thread_key, version)
+        for name, value in before.items():
+            setattr(thread, name, value)
+        _touch(tx, thread)
+        record(tx, thread.id, Event.TAKEN_BACK)
+        tx.session.flush()
 
 
 def claim(thread_key: str, *, version: int, by: Actor) -> None:

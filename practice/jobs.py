@@ -12,7 +12,7 @@ import practice.canned_replies  # noqa: F401  for their tables: no job needs the
 import practice.notes  # noqa: F401
 import practice.patients  # noqa: F401
 import practice.trays  # noqa: F401
-from practice import audit, conversations, escalation, imports, links, outbox, presence, routing, sessions
+from practice import audit, bulk, conversations, escalation, imports, links, outbox, presence, routing, sessions
 from practice.db import SYSTEM, WRITE, Model, Transaction, changed, db, now, transaction
 from practice.threads import Thread
 
@@ -53,6 +53,7 @@ JOBS: dict[str, tuple[timedelta, Callable[[Transaction], int]]] = {
     "forget old imports": (timedelta(hours=1), lambda tx: imports.forget_imports(tx.session)),
     "forget ended links": (timedelta(hours=1), lambda tx: links.forget_ended(tx.session)),
     "forget who was there": (timedelta(hours=1), lambda tx: presence.forget_gone(tx.session)),
+    "forget acts on many": (timedelta(hours=1), lambda tx: bulk.forget_batches(tx.session)),
     "forget sent notices": (timedelta(hours=1), lambda tx: outbox.forget_sent(tx.session)),
 }
 """Name: how often, and what; answers how much it did. Each runs in one transaction with the moving of its time."""

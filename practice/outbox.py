@@ -230,11 +230,12 @@ _OPENED = sa.text(
 Sees = Callable[[sa.orm.Session, int, int], bool]
 """Whether a person, by the id, may see a thread on the staff side now."""
 OF_AN_ANSWER = {Occasion.ANSWERED, Occasion.UNREAD}  # let fall when the patient has opened it
-# What somebody did meanwhile: received it, answered it, or handed it to those who can receive.
+# What somebody did meanwhile: received it, answered it, handed it to those who can receive, or took back what was handed over.
 _MENDED = sa.text(
     "SELECT outbox.id FROM outbox JOIN thread ON thread.id = outbox.thread_id WHERE outbox.id IN :ids"
     " AND (outbox.occasion = 'waiting' AND NOT thread.is_unread OR outbox.occasion = 'unrouted' AND thread.unrouted_since IS NULL"
-    " OR outbox.occasion IN ('overdue', 'escalated') AND thread.due_at IS NULL)"
+    " OR outbox.occasion IN ('overdue', 'escalated') AND thread.due_at IS NULL"
+    " OR outbox.occasion = 'entrusted' AND coalesce(thread.claimed_by_id, 0) != outbox.person_id)"
 ).bindparams(sa.bindparam("ids", expanding=True))
 
 

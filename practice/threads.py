@@ -42,6 +42,8 @@ class Event(StrEnum):
     MOVED = "moved"  # to another account of the same patient, or back
     TRANSFERRED = "transferred"  # by those who had it, with a reason: its new communicator alone has it now
     ENTRUSTED = "entrusted"  # handed over: another member of staff has the claim now
+    TAKEN_BACK = "taken_back"  # not handed over after all
+    REOPENED = "reopened"  # not closed after all
     RECALLED = "recalled"  # an answer, before it reached the patient
     DUPLICATE = "duplicate"  # closed: another thread of the patient goes on instead
 

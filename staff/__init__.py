@@ -15,6 +15,7 @@ from staff import (  # noqa: E402, F401
     handling,
     inbox,
     live,
+    many,
     new_message,
     notes,
     replies,

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from flask import Response, make_response, render_template, request, url_for
 from flask_babel import gettext as _
 
-from practice import people, sessions
+from practice import bulk, people, sessions
 from practice.calendar import at_local
 from practice.communicators import Box, Shared
 from practice.db import db, now
@@ -124,6 +124,7 @@ def listed(which: str, *, key: str | None = None) -> dict[str, Any]:
         "notice": notice(),
         "about": request.args.get("about", "")[:22],
         "admins": admins() if not box.mine else [],
+        "batch": _batch() if which == "in_box" else None,
     }
 
 
@@ -132,6 +133,11 @@ def news_tag(there: dict[str, Any]) -> str:
     waits. `there`: what the address says of the list."""
     minutes = now().replace(minute=now().minute // 10, second=0, microsecond=0)
     return hashlib.sha256(repr((my_box(), minutes, sorted(there.items()))).encode()).hexdigest()[:22]
+
+
+def _batch() -> bulk.Results | None:
+    key = request.args.get("batch", "")[:22]
+    return bulk.results_of(key, by=visitor().actor, own_patient=visitor().own_patient_id) if key else None
 
 
 def row_words(box: Box, kept: dict[str, Any]) -> dict[str, Any]:
@@ -172,6 +178,21 @@ def _find(box: Box, which: str, values: dict[str, str]) -> Found:
     for side, key in _place_args().items():
         place = place_in_box(key, box.audiences, wanted=wanted, is_newer=side == "after")
     return Found(threads_for(_audiences(box, wanted, values), own_patient=box.own_patient, wanted=wanted, place=place))
+
+
+def matching(most: int) -> list[tuple[str, int]]:
+    """Key and version of the first threads of the list that the address asks for, from its head on."""
+    box = my_box()
+    values, _carried = _searched("in_box", request.args.get("filter", "")[:22])
+    wanted, place = _wanted("in_box", values), None
+    found: list[tuple[str, int]] = []
+    while wanted and len(found) < most:
+        rows = threads_for(_audiences(box, wanted, values), own_patient=box.own_patient, wanted=wanted, place=place)
+        found += [(row.key, row.version) for row in rows.rows]
+        if not rows.has_older:
+            break
+        place = place_in_box(rows.rows[-1].key, box.audiences, wanted=wanted, is_newer=False)
+    return found[:most]
 
 
 def beside(key: str, *, is_newer: bool) -> tuple[str | None, dict[str, Any]]:

@@ -29,7 +29,7 @@ LAYERS = (
     ("communicators", "threads"),
     ("routing", "own_account", "inbox", "presence"),
     ("conversations",),
-    ("requests", "notes", "canned_replies"),
+    ("requests", "notes", "canned_replies", "bulk"),
     ("escalation",),
     ("coverage", "appointments", "results", "records", "setup", "trays", "trail"),
     ("amendments", "accounts", "lists", "patients", "board"),

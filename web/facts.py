@@ -44,6 +44,8 @@ EVENT_WORDS = {
     Event.MOVED: _l("moved to another account of the patient"),
     Event.TRANSFERRED: _l("transferred"),
     Event.ENTRUSTED: _l("handed over"),
+    Event.TAKEN_BACK: _l("not handed over after all"),
+    Event.REOPENED: _l("not closed after all"),
     Event.RECALLED: _l("an answer taken back before it was sent"),
     Event.DUPLICATE: _l("closed as a duplicate"),
 }

@@ -5,6 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from practice import conversations
+from practice.bulk import Act, act_on_many
 from practice.canned_replies import add_canned_reply
 from practice.db import db, new_key
 from practice.threads import Message, Thread
@@ -20,6 +21,14 @@ def _thread(cast: Any, data: dict[str, str] | None = None) -> dict[str, Any]:
     key = cast.send(cast.sophie, "Appointment")
     others = [(who, {"key": key}) for who in (cast.nina, cast.dan, cast.ada)]
     return {"own": {"key": key}, "player": cast.sam, "others": others, "data": data or {"version": str(cast.thread(key).version)}}
+
+
+def _batch(cast: Any) -> dict[str, Any]:
+    """Sam's: nobody else's, not even of those who have the thread."""
+    made = _thread(cast)
+    key = act_on_many(Act.CLOSE, [(made["own"]["key"], cast.thread(made["own"]["key"]).version)], by=cast.sam.actor)
+    own = {"key": key}
+    return {"own": own, "player": cast.sam, "others": [(who, own) for who in (cast.fay, cast.nina, cast.ada)]}
 
 
 def _with(made: dict[str, Any], **more: str) -> dict[str, Any]:
@@ -99,6 +108,8 @@ EXAMPLES = {
     "staff.message": _thread,
     "staff.next_message": _thread,
     "staff.news": nothing,
+    "staff.act_on_many": lambda cast: {"data": {"did": "receive", "tick": f"{cast.send(cast.sophie, 'Appointment')}.1"}},
+    "staff.undo_many": _batch,
     "staff.be_present": _thread,
     "staff.previous_message": _thread,
     "staff.receive": _thread,
