@@ -51,6 +51,7 @@ VERBS: dict[str, Any] = {
     "change_password": _l("changed the own password"),
     "end_session": _l("ended another session of the own"),
     "change_notices": _l("changed how often mails are wanted"),
+    "change_shortcuts": _l("switched the keys of the Message Box on or off"),
     # Who is in charge
     "add_communicator": _l("added a communicator"),
     "save_communicator": _l("changed a communicator"),

@@ -141,6 +141,14 @@ def change_notices(person: int, wish: NoticePreference, *, by: Actor) -> None:
         wish_changed(tx.session, person, wish)
 
 
+def change_shortcuts(staff: int, *, is_on: bool, by: Actor) -> None:
+    """Whether single keys act in the Message Box of this member of staff."""
+    with transaction(by=by, did="change_shortcuts") as tx:
+        row = tx.session.get_one(Staff, staff, with_for_update=True)
+        tx.note_change({"uses_shortcuts": row.uses_shortcuts}, {"uses_shortcuts": is_on})
+        row.uses_shortcuts = is_on
+
+
 def of_staff(staff: int) -> Any:
     """What the practice has of a member of staff, and what they wish: names, login, e-mail, level, notices."""
     columns = (Person.last_name, Person.first_name, Person.email, Staff.login, Staff.level, Staff.notices)

@@ -60,6 +60,7 @@ class Visitor:
     kind: Kind
     is_admin: bool
     own_patient_id: int | None
+    uses_shortcuts: bool
     name: str
     login: str
     dob: Any
@@ -111,6 +112,7 @@ _VISITOR = (
         Person.first_name,
         Staff.is_admin,
         Staff.own_patient_id,
+        Staff.uses_shortcuts,
         Staff.login,
         Patient.dob,
         _UNREAD.label("unread"),
@@ -144,6 +146,7 @@ def visitor_with(key: str, *, address: str | None = None) -> tuple[Visitor, Any]
         kind=row.kind,
         is_admin=bool(row.is_admin),
         own_patient_id=row.own_patient_id,
+        uses_shortcuts=bool(row.uses_shortcuts),
         name=full_name(row.last_name, row.first_name),
         login=row.login or "",
         dob=row.dob,

@@ -14,6 +14,7 @@ from staff import (  # noqa: E402, F401
     canned_replies,
     handling,
     inbox,
+    keyboard,
     live,
     many,
     new_message,

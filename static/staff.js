@@ -127,6 +127,45 @@
     pane().querySelector("[data-focus]").focus();
   }
 
+  /* ---- Single keys, each for something on the page that is pressed in its place; the list stands in staff/keyboard.py ---- */
+  const TYPED_IN = "input:not([type=checkbox]), textarea, select, [contenteditable]";
+  const inPane = (selector) => pane()?.querySelector(selector);
+  const links = () => [...document.querySelectorAll("#message-rows a.item-title")];
+  const rowHere = () => document.activeElement.closest("#message-rows tbody tr") ?? rowOf(openKey());
+
+  function step(by) {
+    const link = inPane(`[data-side=${by > 0 ? "next" : "previous"}_message]`);
+    if (link) { link.click(); return; }
+    const all = links(), at = all.indexOf(rowHere()?.querySelector("a.item-title"));
+    (at < 0 ? all[0] : all[at + by])?.focus();
+  }
+
+  const KEYS = {
+    j: () => step(1),
+    k: () => step(-1),
+    o: () => (document.activeElement.closest("#message-rows tbody tr")?.querySelector("a.item-title") ?? links()[0])?.click(),
+    r: () => inPane("[data-key=r]")?.click(),
+    c: () => inPane("[data-key=c]")?.click(),
+    e: () => (document.querySelector("#message-rows .pick :checked") ? document.querySelector("#many [value=close]") : inPane("[data-key=e]"))?.click(),
+    x: () => rowHere()?.querySelector(".pick input").click(),
+    "/": () => document.getElementById("f-last_name")?.focus(),
+    "?": () => part("keyboard").click(),
+  };
+
+  document.addEventListener("keydown", (event) => {
+    const { key, target } = event, send = inPane("form[data-writes] [data-send]");
+    if (key === "Enter" && (event.ctrlKey || event.metaKey) && send && (target.form === send.form || !target.matches(TYPED_IN))) {
+      event.preventDefault();
+      send.click();
+      return;
+    }
+    if (!document.querySelector("main[data-shortcuts]") || event.ctrlKey || event.metaKey || event.altKey || event.repeat || target.matches(TYPED_IN)) return;
+    const act = KEYS[key] ?? (/^[1-6]$/.test(key) ? () => pane()?.querySelectorAll(".picks a.btn")[key - 1]?.click() : null);
+    if (!act) return;
+    event.preventDefault();
+    act();
+  });
+
   /* ---- Listening ---- */
   const ask = () => { askForNews(); beThere(); };
   document.addEventListener("DOMContentLoaded", () => {

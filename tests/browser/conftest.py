@@ -18,6 +18,8 @@ from tests.prepare import browser
 from web.cli import MIGRATIONS
 from wsgi import create_app
 
+APPS: dict[str, Any] = {}  # by their address, for tests that prepare what no page of theirs does
+
 
 @contextlib.contextmanager
 def served(kind: str, folder: Path) -> Iterator[str]:
@@ -26,7 +28,7 @@ def served(kind: str, folder: Path) -> Iterator[str]:
         server = make_server("127.0.0.1", 0, lambda *_: [], threaded=True)
         address = f"http://127.0.0.1:{server.port}"
         app = create_app(test_settings(url, IS_DEMO=True, PORTAL_URL=address, TRUSTED_HOSTS=["127.0.0.1"]))
-        server.app = app
+        server.app = APPS[address] = app
         with app.app_context():
             upgrade(str(MIGRATIONS))
             demo.fill()

@@ -33,6 +33,8 @@ PAGES = {
         "/staff/messages/new",
         "/staff/canned-replies",
         "/staff/canned-replies/new",
+        "/staff/keyboard",
+        "/staff/?only=late",
         "first canned reply",
         "first message",
         "first reply",

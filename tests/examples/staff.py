@@ -108,6 +108,8 @@ EXAMPLES = {
     "staff.message": _thread,
     "staff.next_message": _thread,
     "staff.news": nothing,
+    "staff.keyboard": nothing,
+    "staff.change_shortcuts": lambda cast: {"data": {"uses_shortcuts": "y"}},
     "staff.act_on_many": lambda cast: {"data": {"did": "receive", "tick": f"{cast.send(cast.sophie, 'Appointment')}.1"}},
     "staff.undo_many": _batch,
     "staff.be_present": _thread,
