@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 from importlib.metadata import version
 
-from bench import admin, crowd, patient
+from bench import admin, box, crowd, patient
 from bench.measure import GROWTH, MEGABYTES, PAGES, RATIO, TIMES, Figures, Result
 
 LARGE = "100,000"
@@ -28,6 +28,15 @@ HEAVY = """# The pages of a patient with {messages:,} messages and {drafts} draf
 Among all the others' 100,000, asked for as a browser asks: compressed. Product and floor in turn, {times} requests each; a search
 is its POST and the page it leads to. The number of statements is the same for a patient who has little.
 """
+BOX = """# The In Box by every filter, and the question for news
+
+Product and floor in turn, {times} requests each; the question is measured beside an answer of the product to the
+same person that has no page: the log-in page, which leads home.
+"""
+BEYOND = """
+With {messages:,} messages. Nothing new takes {beyond:.2f} ms beyond such an answer. {polling} staff who ask
+every ten seconds, half of them with a message open, keep the {workers} workers busy for {cores:.2f} cores of the 2.
+"""
 CROWD = """# The admin's pages in a large practice
 
 {staff:,} staff, {communicators} communicators, {patients:,} patients and {audit:,} rows of audit around 1,000 messages; product
@@ -35,7 +44,13 @@ and floor in turn, {times} requests each. The number of statements is the same i
 """
 
 
-def written(results: Sequence[Result], heavies: Sequence[patient.Heavy], crowds: Sequence[admin.Crowd], day: date) -> str:
+def written(
+    results: Sequence[Result],
+    boxes: Sequence[box.Boxed],
+    heavies: Sequence[patient.Heavy],
+    crowds: Sequence[admin.Crowd],
+    day: date,
+) -> str:
     """The whole file."""
     parts = [
         HEAD.format(
@@ -43,7 +58,7 @@ def written(results: Sequence[Result], heavies: Sequence[patient.Heavy], crowds:
             python=platform.python_version(),
             flask=version("flask"),
             sqlalchemy=version("sqlalchemy"),
-            databases=" and ".join(one.version for one in results or heavies or crowds),
+            databases=" and ".join(one.version for one in results or boxes or heavies or crowds),
             times=TIMES,
             ratio=RATIO,
             growth=GROWTH,
@@ -51,6 +66,9 @@ def written(results: Sequence[Result], heavies: Sequence[patient.Heavy], crowds:
         )
     ]
     parts += [_tables(result) for result in results]
+    if boxes:
+        parts.append(BOX.format(times=box.TIMES))
+    parts += [_lines(one, BEYOND.format(**box.words_of(one))) for one in boxes]
     if heavies:
         parts.append(HEAVY.format(messages=patient.HAS, drafts=patient.DRAFTS, times=patient.TIMES))
     parts += [_lines(one) for one in heavies]
@@ -59,7 +77,7 @@ def written(results: Sequence[Result], heavies: Sequence[patient.Heavy], crowds:
         parts.append(CROWD.format(**sizes, times=admin.TIMES))
     parts += [_crowd(one) for one in crowds]
     parts.append("# What the floors send\n")
-    parts += [_statements(one) for one in (*results, *heavies, *crowds)]
+    parts += [_statements(one) for one in (*results, *boxes, *heavies, *crowds)]
     return "\n".join(parts)
 
 
@@ -85,7 +103,7 @@ def _crowd(found: admin.Crowd) -> str:
     return _lines(found, f"\n{took}\n")
 
 
-def _lines(found: admin.Crowd | patient.Heavy, *more: str) -> str:
+def _lines(found: admin.Crowd | patient.Heavy | box.Boxed, *more: str) -> str:
     lines = [
         f"## {found.version}\n",
         "| page | median | p95 | floor: median | p95 | ratio | statements |",
@@ -111,7 +129,7 @@ def _marked(value: float, most: float) -> str:
     return f"**{value:.2f}**" if value > most else f"{value:.2f}"
 
 
-def _statements(result: Result | patient.Heavy | admin.Crowd) -> str:
+def _statements(result: Result | patient.Heavy | admin.Crowd | box.Boxed) -> str:
     lines = []
     for page, statements in result.sql.items():
         lines += [f"### {page}, {result.version}\n", "```sql", *(" ".join(one.split()) + ";" for one in statements), "```\n"]

@@ -229,7 +229,7 @@ class Site:
             self.app.session_interface.save_session(self.app, context.session, response)
         return LoggedIn(number, response.headers["Set-Cookie"].partition(";")[0], token)
 
-    def statements_of(self, asked: Asked) -> list[tuple[str, Any]]:
+    def statements_of(self, asked: Asked, *, answered: tuple[int, ...] = (200, 303)) -> list[tuple[str, Any]]:
         """What the product sends for a request, as the driver gets it."""
         found: list[tuple[str, Any]] = []
 
@@ -245,7 +245,7 @@ class Site:
             answer = Client(self.app, use_cookies=False).open(asked.path, method=asked.method, **how)
             for engine in engines:
                 event.remove(engine, "before_cursor_execute", note)
-        if answer.status_code not in (200, 303):
+        if answer.status_code not in answered:
             raise SystemExit(f"bench: {asked.path} is answered {answer.status_code}:\n{answer.get_data(as_text=True)[:3000]}")
         return found
 
