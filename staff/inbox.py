@@ -131,8 +131,9 @@ def listed(which: str, *, key: str | None = None) -> dict[str, Any]:
 def news_tag(there: dict[str, Any]) -> str:
     """Another one as soon as something changed in what the person has, and every ten minutes, because a list says how long one
     waits. `there`: what the address says of the list."""
-    minutes = now().replace(minute=now().minute // 10, second=0, microsecond=0)
-    return hashlib.sha256(repr((my_box(), minutes, sorted(there.items()))).encode()).hexdigest()[:22]
+    box, at = my_box(), now()
+    mine = [(one.key, one.title, one.instead_of) for one in box.mine], [(a.id, a.version, a.titles) for a in box.shared]
+    return hashlib.sha256(repr((mine, at.date(), at.hour, at.minute // 10, there)).encode()).hexdigest()[:22]
 
 
 def _batch() -> bulk.Results | None:
@@ -261,7 +262,7 @@ def _is_wanted(audience: Shared, box: Box, wanted: Wanted, values: dict[str, str
 def marked(box: Box) -> list[tuple[str, int, str]]:
     """What is pressing: by what it is filtered, how many there are, in words."""
     late, urgent, mine = marked_counts(box.audiences, person=visitor().person_id, own_patient=box.own_patient)
-    return [("late", late, _("Overdue")), ("urgent", urgent, _("Urgent words")), ("mine", mine, _("Claimed by you"))]
+    return [("late", late, _("Overdue")), ("urgent", urgent, _("Urgent words")), ("mine", mine, _("Mine"))]
 
 
 def admins() -> list[str]:

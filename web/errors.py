@@ -36,7 +36,9 @@ def words_of(status: int) -> tuple[str, str]:
         403: (_("This is not for your account"), _("Your account may not open this page.")),
         404: (
             _("This page is not here"),
-            _("The address may be mistyped, or the page may be for somebody else. Nothing you sent is lost."),
+            _("It may be for somebody else by now. Nothing was sent this time: what you wrote stands here, to be copied.")
+            if request.method in UNSAFE
+            else _("The address may be mistyped, or the page may be for somebody else. Nothing you sent is lost."),
         ),
         405: (_("This address does not do that"), _("Open the page and use its buttons.")),
         409: (_("Somebody was faster"), _("This has changed since you opened it. Open it again to see how it is now.")),

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from flask_migrate import upgrade
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from werkzeug.serving import make_server
 
 from practice import demo
-from practice.db import db
+from practice.db import WRITE, db
 from tests.conftest import new_database, test_settings
 from tests.prepare import browser
 from web.cli import MIGRATIONS
@@ -56,6 +57,13 @@ def own(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of a demo practice that this test may turn upside down."""
     with served(request.config.getoption("--database"), tmp_path) as address:
         yield address
+
+
+@pytest.fixture
+def own_database(own: str) -> sa.Engine:
+    """Its database, for what only time would bring."""
+    with APPS[own].app_context():
+        return db.engines[WRITE]
 
 
 @pytest.fixture(scope="session")

@@ -1,19 +1,32 @@
-"""product.md, "what happens, what must follow": done as the admin in a browser, looked at as patient and as staff."""
+"""product.md, "what happens, what must follow": done as the admin in a browser, looked at as patient and as staff.
+
+Two who press Receive or Claim at once: test_handling.py.
+"""
 
 import re
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from playwright.sync_api import Page, expect
 
+from practice.db import now
+from practice.threads import Thread
 from tests.browser.conftest import Desk, Desks
-from tests.browser.test_journeys import request_amendment, request_result, write_message
+from tests.browser.test_journeys import request_amendment, request_appointment, request_result, write_message
 
 pytestmark = pytest.mark.browser
 
 
 def press(page: Page, name: str) -> None:
     page.get_by_role("button", name=name, exact=True).last.click()
+
+
+def act(page: Page, name: str, path: str) -> None:
+    """Presses, and waits for the answer to what it sends."""
+    with page.expect_response(lambda r: r.request.method == "POST" and r.url.partition("?")[0].endswith(path)):
+        press(page, name)
 
 
 def edit(admin: Desk, title: str) -> Page:
@@ -245,15 +258,73 @@ def test_a_deputy_sees_and_answers_until_the_absence_is_over(own_desks: Desks) -
     assert not sees(doctor, key) and sees(media, key)
 
 
-def test_two_press_claim_at_once_and_the_other_is_shown_who_won(own_desks: Desks) -> None:
+def claimed_until(database: sa.Engine, key: str, moved_to: datetime | None = None) -> datetime:
+    """Until when a claim holds; moved there first, as time would."""
+    with database.begin() as connection:
+        if moved_to:
+            connection.execute(sa.update(Thread).where(Thread.key == key).values(claimed_until=moved_to))
+        return connection.scalars(sa.select(Thread.claimed_until).where(Thread.key == key)).one()
+
+
+def test_a_claim_lasts_while_drafts_are_saved_and_after_its_time_it_is_none(own_desks: Desks, own_database: sa.Engine) -> None:
     sophie, nurse, fay = (own_desks(who) for who in ("sophie", "nurse", "frontdesk"))
-    key = sent(sophie, write_message, "Who takes me?")
-    for member in (nurse, fay):
-        member.go(f"/staff/messages/{key}")
-    press(nurse.page, "Claim")
-    expect(nurse.page.get_by_text(re.compile("Claimed by you"))).to_be_visible()
-    press(fay.page, "Claim")
-    expect(fay.page.get_by_text(re.compile("NURSE, NINA was faster"))).to_be_visible()
+    key = sent(sophie, write_message, "Claimed, then silence")
+    nurse.go(f"/staff/messages/{key}")
+    promised = nurse.page.get_by_text(re.compile("^Answer promised by")).inner_text()
+    act(nurse.page, "Claim", "/claim")
+    soon = claimed_until(own_database, key, now() + timedelta(minutes=1))
+    nurse.page.get_by_role("link", name="Respond").click()
+    nurse.page.get_by_label("Your reply").fill("Half a reply")
+    with nurse.page.expect_response("**/drafts/*"):
+        nurse.page.get_by_role("button", name="Keep as draft").click()
+    assert claimed_until(own_database, key) > soon + timedelta(hours=1)
+    fay.go(f"/staff/messages/{key}")
+    expect(fay.page.get_by_text("Claimed by NURSE, NINA", exact=True)).to_be_visible()
+    expect(fay.page.get_by_role("button", name="Claim")).to_have_count(0)
+    claimed_until(own_database, key, now() - timedelta(seconds=1))
+    fay.go(f"/staff/messages/{key}")
+    expect(fay.page.get_by_text(promised, exact=True)).to_be_visible()
+    expect(fay.page.get_by_text(re.compile("^Claimed by NURSE"))).to_have_count(0)
+    act(fay.page, "Claim", "/claim")
+    expect(fay.page.get_by_text("Claimed by you until")).to_be_visible()
+    nurse.go(f"/staff/messages/{key}")
+    expect(nurse.page.get_by_text("Claimed by FRONTDESK, FAY", exact=True)).to_be_visible()
+
+
+def test_transferred_it_leaves_all_who_had_it_and_goes_on_with_its_request_and_its_clock(own_desks: Desks) -> None:
+    sophie, sam, fay, media = (own_desks(who) for who in ("sophie", "scheduler", "frontdesk", "media"))
+    key = sent(sophie, request_appointment, "An MRI of my left knee")
+    sam.go(f"/staff/messages/{key}")
+    promised = sam.page.get_by_text(re.compile("^Answer promised by")).inner_text()
+    act(sam.page, "Claim", "/claim")
+    sam.page.get_by_role("link", name="Transfer").click()
+    sam.page.get_by_label("To", exact=True).select_option(label="Media Manager (Result)")
+    sam.page.get_by_label("Reason").fill("Plover: ask radiology")
+    act(sam.page, "Transfer", "/transfers")
+    expect(sam.page.get_by_text("Transferred.", exact=True)).to_be_visible()
+    assert not sees(sam, key) and not sees(fay, key) and sees(media, key)
+    media.go(f"/staff/messages/{key}")
+    for words in (
+        "Result",
+        "Reason for visit",
+        promised,
+        "Transferred to Media Manager by SCHEDULER, SAM",
+        "Plover: ask radiology",
+    ):
+        expect(media.page.locator("#pane").get_by_text(words).first).to_be_visible()
+    for name in ("Receive", "Claim"):  # it is still unread, and nobody's
+        expect(media.page.get_by_role("button", name=name)).to_be_visible()
+    assert "to Media Manager" in way(sophie, key)
+    expect(sophie.page.get_by_text("Plover")).to_have_count(0)
+
+
+def test_an_amendment_is_transferred_to_no_communicator_of_another_type(own_desks: Desks) -> None:
+    sophie, rita = own_desks("sophie"), own_desks("records")
+    key = sent(sophie, request_amendment, "It was the stomach")
+    rita.go(f"/staff/messages/{key}")
+    rita.page.get_by_role("link", name="Transfer").click()
+    expect(rita.page.get_by_text("No other communicator can receive it now.")).to_be_visible()
+    expect(rita.page.get_by_label("Reason")).to_have_count(0)
 
 
 def test_two_reply_at_once_and_the_second_reads_first(own_desks: Desks) -> None:
