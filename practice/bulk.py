@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from practice import conversations
 from practice.communicators import box_of
 from practice.conversations import thread_of_staff
-from practice.db import Actor, Model, choice, db, new_key, now, transaction
+from practice.db import Actor, Model, again_if_doubled, choice, db, new_key, now, transaction
 from practice.errors import BeingSent, Invalid, NotAllowed, NotVisible, Stale
 from practice.people import Person, fold, full_name
 from practice.threads import Thread, ThreadState
@@ -63,17 +63,14 @@ class BatchItem(Model):
     before: Mapped[str] = mapped_column(sa.Text)  # JSON: what Undo puts back
 
 
-def act_on_many(did: Act, ticked: Iterable[tuple[str, int]], *, by: Actor, to: str = "") -> str:
+def act_on_many(did: Act, ticked: Iterable[tuple[str, int]], *, by: Actor, to: str = "", form_key: str = "") -> str:
     """Does it to up to 200 threads, given by key and the version seen; `to`: the colleague's key. Answers the batch's key.
 
-    A thread that refuses stops no other: see `results_of`.
+    A thread that refuses stops no other: see `results_of`. A form that was sent before does nothing again.
     """
-    with transaction(by=by, did="act_on_many") as tx:
-        tx.is_silent = True  # each verb leaves its own row
-        batch = Batch(key=new_key(), by_id=by.person, did=did, at=now())
-        tx.session.add(batch)
-        tx.session.flush()
-        number, key = batch.id, batch.key
+    number, key = _begin(did, by, form_key if len(form_key) == 22 else new_key())
+    if not number:
+        return key
     refused: list[dict[str, Any]] = []
     for thread_key, version in list(dict(ticked).items())[:MOST]:
         try:
@@ -86,6 +83,20 @@ def act_on_many(did: Act, ticked: Iterable[tuple[str, int]], *, by: Actor, to: s
             tx.is_silent = True
             tx.session.execute(sa.insert(BatchItem), refused)
     return key
+
+
+@again_if_doubled
+def _begin(did: Act, by: Actor, key: str) -> tuple[int, str]:
+    """Id and key of a new batch; no id for one of theirs that was begun before."""
+    with transaction(by=by, did="act_on_many") as tx:
+        tx.is_silent = True  # each verb leaves its own row
+        before = tx.session.scalar(sa.select(Batch).where(Batch.key == key))
+        if before is not None and before.by_id == by.person:
+            return 0, key
+        batch = Batch(key=new_key() if before else key, by_id=by.person, did=did, at=now())
+        tx.session.add(batch)
+        tx.session.flush()
+        return batch.id, batch.key
 
 
 def _act(batch: int, did: Act, key: str, version: int, *, to: str, by: Actor) -> None:

@@ -2,7 +2,6 @@
 
 import hashlib
 from dataclasses import dataclass
-from datetime import date, time, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,27 +9,19 @@ from flask import Response, make_response, render_template, request, url_for
 from flask_babel import gettext as _
 
 from practice import bulk, people, sessions
-from practice.calendar import at_local
-from practice.communicators import Box, Shared
-from practice.db import db, now
-from practice.inbox import Wanted, marked_counts, neighbour, newest_answers, place_in_box, threads_for
-from practice.patient_search import PatientSearch, patients_like
+from practice.communicators import Box
+from practice.db import db, new_key, now
+from practice.inbox import marked_counts, neighbour, newest_answers, place_in_box, threads_for
 from practice.people import Person
 from practice.settings import RequestType
 from practice.threads import Page
 from staff import blueprint
 from staff.box import my_box, unread
+from staff.filters import FILTERS, audiences_of, not_understood, searched, wanted_of
 from web.answers import Answer, is_htmx, notice, page, to
-from web.formats import end_of_today, present_practice, type_mark
+from web.formats import end_of_today, type_mark
 from web.gate import visitor
 
-MOST_PATIENTS = 200
-DAYS = ("dob", "first_day", "last_day")
-FILTERS = (
-    "last_name", "first_name", "phone", "email", "type", "receiver", *DAYS,
-    "unread", "mine", "late", "urgent", "closed_too", "due_first",
-)  # fmt: skip
-MARKS = ("late", "urgent", "mine")  # what the links beside the tabs filter by
 KEPT = ("which", "filter", "only", "before", "after")  # what an address says of the list beside an open message
 
 
@@ -48,7 +39,7 @@ def sent_items() -> Answer:
 def search() -> Answer:
     """Keeps what is searched for with the session: personal values never stand in an address, which only has the key."""
     values = {name: request.form.get(name, "").strip()[:200] for name in FILTERS}
-    errors = _not_understood(values)
+    errors = not_understood(values)
     if errors:
         return _asked_again(values, errors)
     if not any(values.values()):
@@ -61,32 +52,12 @@ def search() -> Answer:
     return answer
 
 
-def _not_understood(values: dict[str, str]) -> dict[str, str]:
-    """By field what is wrong in it."""
-    errors = {name: _("Remove the characters that cannot be shown.") for name, said in values.items() if "\0" in said}
-    for name in DAYS:
-        if values[name] and _day(values[name]) is None:
-            errors[name] = _("Write the date as year-month-day, such as 2026-12-01")
-    first, last = _day(values["first_day"]), _day(values["last_day"])
-    if first and last and last < first:
-        errors["last_day"] = _("The last day lies before the first.")
-    return errors
-
-
 def _asked_again(values: dict[str, str], errors: dict[str, str]) -> Answer:
     if not is_htmx():
         return render_template("staff/inbox.html", **listed("in_box") | {"values": values, "errors": errors}), 422
     answer = make_response(render_template("staff/_filters.html", box=my_box(), values=values, errors=errors), 422)
     answer.headers["HX-Retarget"] = "#filters"
     return answer
-
-
-def _day(said: str) -> date | None:
-    try:
-        day = date.fromisoformat(said)
-    except ValueError:
-        return None
-    return day if 1850 <= day.year <= 9000 else None
 
 
 @dataclass(frozen=True)
@@ -100,7 +71,7 @@ class Found:
 def listed(which: str, *, key: str | None = None) -> dict[str, Any]:
     """What a list page shows: the rows, the filter they passed, and the way to the next page."""
     box = my_box()
-    values, carried = _searched(which, key or request.args.get("filter", "")[:22])
+    values, carried = searched(which, key or request.args.get("filter", "")[:22])
     there = _place_args() | carried | ({"which": "sent"} if which == "sent" else {})
     found = _find(box, which, values)
     endpoint = "staff.inbox" if which == "in_box" else "staff.sent_items"
@@ -118,6 +89,7 @@ def listed(which: str, *, key: str | None = None) -> dict[str, Any]:
         "errors": {},
         "news": url_for("staff.news", **there),
         "tag": news_tag(there),
+        "form_key": new_key(),
         "newer": url_for(endpoint, after=rows[0].key, **carried) if rows and found.page.has_newer else "",
         "older": url_for(endpoint, before=rows[-1].key, **carried) if rows and found.page.has_older else "",
         **row_words(box, there),
@@ -161,34 +133,24 @@ def _place_args() -> dict[str, Any]:
     return {name: request.args[name][:22] for name in ("before", "after") if request.args.get(name)}
 
 
-def _searched(which: str, key: str) -> tuple[dict[str, str], dict[str, Any]]:
-    """What is searched for, by name, and what an address says of it."""
-    if which != "in_box":
-        return {}, {}
-    if values := sessions.kept_filter(visitor(), key) if key else {}:
-        return values, {"filter": key}
-    only = request.args.get("only", "")
-    return ({only: "y"}, {"only": only}) if only in MARKS else ({}, {})
-
-
 def _find(box: Box, which: str, values: dict[str, str]) -> Found:
-    wanted = _wanted(which, values)
+    wanted = wanted_of(which, values)
     if wanted is None:
         return Found(Page([], False, False), is_too_many=True)
     place = None
     for side, key in _place_args().items():
         place = place_in_box(key, box.audiences, wanted=wanted, is_newer=side == "after")
-    return Found(threads_for(_audiences(box, wanted, values), own_patient=box.own_patient, wanted=wanted, place=place))
+    return Found(threads_for(audiences_of(box, wanted, values), own_patient=box.own_patient, wanted=wanted, place=place))
 
 
 def matching(most: int) -> list[tuple[str, int]]:
     """Key and version of the first threads of the list that the address asks for, from its head on."""
     box = my_box()
-    values, _carried = _searched("in_box", request.args.get("filter", "")[:22])
-    wanted, place = _wanted("in_box", values), None
+    values, _carried = searched("in_box", request.args.get("filter", "")[:22])
+    wanted, place = wanted_of("in_box", values), None
     found: list[tuple[str, int]] = []
     while wanted and len(found) < most:
-        rows = threads_for(_audiences(box, wanted, values), own_patient=box.own_patient, wanted=wanted, place=place)
+        rows = threads_for(audiences_of(box, wanted, values), own_patient=box.own_patient, wanted=wanted, place=place)
         found += [(row.key, row.version) for row in rows.rows]
         if not rows.has_older:
             break
@@ -199,64 +161,16 @@ def matching(most: int) -> list[tuple[str, int]]:
 def beside(key: str, *, is_newer: bool) -> tuple[str | None, dict[str, Any]]:
     """The thread that stands before or after this one in the list beside it, and what an address says of the list then."""
     box, which = my_box(), "sent" if request.args.get("which") == "sent" else "in_box"
-    values, _carried = _searched(which, request.args.get("filter", "")[:22])
-    wanted = _wanted(which, values)
+    values, _carried = searched(which, request.args.get("filter", "")[:22])
+    wanted = wanted_of(which, values)
     place = place_in_box(key, box.audiences, wanted=wanted, is_newer=is_newer) if wanted else None
     if wanted is None or place is None:
         return None, kept()
-    found = neighbour(place, _audiences(box, wanted, values), own_patient=box.own_patient, wanted=wanted)
+    found = neighbour(place, audiences_of(box, wanted, values), own_patient=box.own_patient, wanted=wanted)
     if found is None or found in [row.key for row in _find(box, which, values).page.rows]:
         return found, kept()
     there = {name: value for name, value in kept().items() if name not in ("before", "after")}
     return found, there | {"after" if is_newer else "before": key}
-
-
-def _wanted(which: str, values: dict[str, str]) -> Wanted | None:
-    """What these values ask for; None: more patients fit than are looked through."""
-    said = values.get
-    whose = PatientSearch(
-        last=said("last_name", "").replace(",", " ").strip(),
-        first=said("first_name", ""),
-        dob=_day(said("dob", "")),
-        phone=said("phone", ""),
-        email=said("email", ""),
-    )
-    patients = None
-    if whose != PatientSearch():
-        patients = tuple(patients_like(whose, limit=MOST_PATIENTS + 1))
-        if len(patients) > MOST_PATIENTS:
-            return None
-    first, last = _day(said("first_day", "")), _day(said("last_day", ""))
-    zone = present_practice().time_zone
-    return Wanted(
-        sent=which == "sent",
-        closed_too=bool(said("closed_too")),
-        due_first=bool(said("due_first")),
-        unread=bool(said("unread")),
-        urgent=bool(said("urgent")),
-        late=bool(said("late")),
-        claimed_by=visitor().person_id if said("mine") else None,
-        since=at_local(first, time(), zone) if first else None,
-        until=at_local(last + timedelta(days=1), time(), zone) if last else None,
-        patients=patients,
-    )
-
-
-def _audiences(box: Box, wanted: Wanted, values: dict[str, str]) -> list[int]:
-    return [audience.id for audience in box.shared if _is_wanted(audience, box, wanted, values)]
-
-
-def _is_wanted(audience: Shared, box: Box, wanted: Wanted, values: dict[str, str]) -> bool:
-    """Type and receiver choose among audiences: a thread stands with communicators of one type only."""
-    if values.get("type") and audience.type != values["type"]:
-        return False
-    if values.get("receiver"):
-        receiver = next((m.id for m in box.mine if m.key == values["receiver"]), 0)
-        if receiver not in audience.communicators:
-            return False
-    if wanted.unread:
-        return audience.unread > 0
-    return wanted.sent or wanted.closed_too or audience.in_box > 0
 
 
 def marked(box: Box) -> list[tuple[str, int, str]]:

@@ -4,6 +4,7 @@ from flask import render_template, request
 
 from practice import bulk
 from practice.bulk import MOST, Act
+from practice.db import new_key
 from staff import blueprint
 from staff.inbox import listed, matching
 from staff.thread import kept_of_in_box
@@ -18,15 +19,15 @@ Ticked = dict[str, int]
 @blueprint.post("/batches")
 def act_on_many() -> Answer:
     """Of all that match it is first said how many they are; to hand over, to whom is asked."""
-    did = Act(request.form["did"]) if request.form.get("did") in set(Act) else Act.RECEIVE
+    did = next((act for act in Act if act == request.form.get("did")), None)
     is_all = "matching" in request.form
     ticked = dict(matching(MOST)) if is_all else _ticked()
-    if not ticked:
+    if did is None or not ticked:
         return render_template("staff/inbox.html", **listed("in_box"), is_nothing_ticked=True), 422
     colleague = request.form.get("to", "")[:22]
     if is_all or (did == Act.ENTRUST and not colleague):
         return _asked_first(did, ticked)
-    key = bulk.act_on_many(did, ticked.items(), to=colleague, by=visitor().actor)
+    key = bulk.act_on_many(did, ticked.items(), to=colleague, by=visitor().actor, form_key=form_key())
     return to("staff.inbox", batch=key, **kept_of_in_box())
 
 
@@ -34,6 +35,12 @@ def act_on_many() -> Answer:
 def undo_many(key: str) -> Answer:
     bulk.undo_many(key, by=visitor().actor)
     return to("staff.inbox", batch=key, **kept_of_in_box())
+
+
+def form_key() -> str:
+    """The form's own key, under which it acts once; a page that asks first carries it on."""
+    key = request.form.get("key", "")
+    return key if is_key(key) else new_key()
 
 
 def _ticked() -> Ticked:
@@ -45,5 +52,5 @@ def _ticked() -> Ticked:
 def _asked_first(did: Act, ticked: Ticked) -> Answer:
     me = visitor()
     colleagues = bulk.colleagues_for(list(ticked), by=me.actor, own_patient=me.own_patient_id) if did == Act.ENTRUST else []
-    context = {"did": did, "ticked": ticked, "colleagues": colleagues, "most": MOST}
+    context = {"form_key": form_key(), "did": did, "ticked": ticked, "colleagues": colleagues, "most": MOST}
     return render_template("staff/many.html", **listed("in_box") | context)

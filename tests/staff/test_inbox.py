@@ -104,7 +104,7 @@ def test_the_receiver_must_be_mine(cast):
 
 
 def test_too_many_patients_ask_for_one_more_letter(cast, monkeypatch):
-    monkeypatch.setattr("staff.inbox.MOST_PATIENTS", 2)
+    monkeypatch.setattr("staff.filters.MOST_PATIENTS", 2)
     cast.send(cast.sophie, "Appointment")
     assert "one more letter" in searched(cast.sam, last_name="kwon")[0].text
     assert len(rows(searched(cast.sam, last_name="kwon s")[0])) == 1

@@ -98,6 +98,22 @@ def test_nothing_ticked_is_said(cast, three):
     assert {cast.thread(key).state for key in three} == {ThreadState.WAITING}
 
 
+def test_the_same_form_acts_once(cast, three):
+    page = cast.sam.get("/staff/")
+    key = re.search(r'name="key" value="([\w-]{22})"', page.text[page.text.index('id="many"') :])[1]
+    tick = ticks(cast, *three)
+    first, second = press(cast.sam, "receive", tick, key=key), press(cast.sam, "receive", tick, key=key)
+    assert first.location == second.location and "Received: 3" in cast.sam.get(second.location).text
+    other = press(cast.fay, "close", ticks(cast, three[0]), key=key)
+    assert other.location != first.location and "Closed: 1" in cast.fay.get(other.location).text
+
+
+@pytest.mark.parametrize("did", ["", "nonsense", "RECEIVE"])
+def test_an_unknown_act_does_nothing(cast, three, did):
+    assert press(cast.sam, did, ticks(cast, *three)).status_code == 422
+    assert all(cast.thread(key).is_unread for key in three)
+
+
 def test_the_filter_stays_after_the_act(cast, three):
     address = cast.sam.post("/staff/searches", {"last_name": "kwon"}).location
     query = "?" + address.partition("?")[2]
