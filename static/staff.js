@@ -147,7 +147,7 @@
     r: () => inPane("[data-key=r]")?.click(),
     c: () => inPane("[data-key=c]")?.click(),
     e: () => (document.querySelector("#message-rows .pick :checked") ? document.querySelector("#many [value=close]") : inPane("[data-key=e]"))?.click(),
-    x: () => rowHere()?.querySelector(".pick input").click(),
+    x: () => rowHere()?.querySelector(".pick input")?.click(),
     "/": () => document.getElementById("f-last_name")?.focus(),
     "?": () => part("keyboard").click(),
   };

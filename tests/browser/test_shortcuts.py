@@ -87,3 +87,12 @@ def test_switched_off_a_key_does_nothing(nurse: Desk) -> None:
 def test_with_control_they_are_the_browsers(nurse: Desk) -> None:
     nurse.page.keyboard.press("Control+j")
     assert focused(nurse.page) == ""
+
+
+def test_where_there_is_nothing_to_press_a_key_does_nothing(nurse: Desk) -> None:
+    """Sent Items has no boxes, My Account neither list nor message; a script error would fail this test at its end."""
+    for path in ("/staff/sent", "/staff/account", "/staff/messages/new"):
+        nurse.go(path)
+        for key in "jxkrce1":
+            nurse.page.keyboard.press(key)
+        assert nurse.page.url.endswith(path)
