@@ -29,6 +29,7 @@ THREADS, SOME, BLOCK = 200, 40, 10  # all begin a block together, each in an ord
 RACERS, AT_ONCE = 8, 10
 NAMES = ("arno", "bela", "cleo", "dora", "emil", "finn", "greta", "hans", "ines", "jona")
 DONE, LOST = (200, 303), 409
+BUSY, TRIES = 503, 3  # whoever waited for 5 s on a busy machine tries again, as the page says
 PATIENCE = 60  # seconds until whoever waits for the others gives up
 
 
@@ -52,6 +53,7 @@ class Told:
     status: int
     seconds: float
     refusal: str
+    busy: int  # of this person until then
 
 
 @dataclass
@@ -64,12 +66,18 @@ class Desk:
     is_htmx: bool
     undo: timedelta
     told: list[Told] = field(default_factory=list)
+    busy: int = 0  # answers that asked to try again
 
     def open(self, method: str, url: str, data: dict[str, str] | None = None, *, is_htmx: bool = True) -> TestResponse:
         headers = {"Cookie": self.cookie, "Referer": f"{HOME}/"} | ({"HX-Request": "true"} if is_htmx else {})
         form = {"csrf_token": self.token} | data if data else None
         client = Client(here["app"], TestResponse, use_cookies=False)
-        return client.open(url, method=method, base_url=HOME, headers=headers, data=form)
+        for _ in range(TRIES):
+            answer = client.open(url, method=method, base_url=HOME, headers=headers, data=form)
+            if answer.status_code != BUSY:
+                break
+            self.busy += 1
+        return answer
 
     def post(self, thread: str, what: str, data: dict[str, str]) -> int:
         """Presses a button of a thread; answers the status."""
@@ -77,7 +85,7 @@ class Desk:
         answer = self.open("POST", f"/staff/messages/{thread}/{what}", data, is_htmx=self.is_htmx)
         took = time.perf_counter() - begun
         refusal = re.search(r"Not (?:done|sent): [^<]*", answer.text)
-        self.told.append(Told(self.name, what, thread, answer.status_code, took, refusal[0] if refusal else ""))
+        self.told.append(Told(self.name, what, thread, answer.status_code, took, refusal[0] if refusal else "", self.busy))
         return answer.status_code
 
     def reply(self, thread: str, seen: str) -> int:
@@ -151,6 +159,8 @@ def run(processes: ProcessPoolExecutor, job: Any, desks: list[Desk], *more: Any)
     p99 = times[len(times) * 99 // 100]
     print(f"{db.engine.dialect.name}: {len(told)} answers in {took:.1f} s, p99 {p99:.3f} s, the slowest {times[-1]:.3f} s")
     assert p99 < 5
+    busy = sum({one.who: one.busy for one in told}.values())
+    assert busy <= len(told) // 50, f"{busy} of {len(told)} were asked to try again: the database is locked for too long"
     return told
 
 
