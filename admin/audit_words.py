@@ -112,6 +112,8 @@ VERBS: dict[str, Any] = {
     "forget old imports": _l("deleted files that were not imported"),
     "forget ended links": _l("deleted links that ended"),
     "forget sent notices": _l("deleted notices that were sent"),
+    "forget who was there": _l("deleted signs of who had a thread open"),
+    "forget acts on many": _l("deleted the results of acts on several threads"),
     "set_up_demo": _l("set up the demo"),
     "set_up_load": _l("set up a measurement"),
 }

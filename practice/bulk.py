@@ -48,7 +48,7 @@ class Batch(Model):
     id: Mapped[int] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(sa.String(22), unique=True)
     by_id: Mapped[int] = mapped_column(sa.ForeignKey("person.id"))
-    did: Mapped[Act] = mapped_column(choice(Act, is_checked=False))
+    act: Mapped[Act] = mapped_column(choice(Act, is_checked=False))
     at: Mapped[datetime] = mapped_column(index=True)
 
 
@@ -93,7 +93,7 @@ def _begin(did: Act, by: Actor, key: str) -> tuple[int, str]:
         before = tx.session.scalar(sa.select(Batch).where(Batch.key == key))
         if before is not None and before.by_id == by.person:
             return 0, key
-        batch = Batch(key=new_key() if before else key, by_id=by.person, did=did, at=now())
+        batch = Batch(key=new_key() if before else key, by_id=by.person, act=did, at=now())
         tx.session.add(batch)
         tx.session.flush()
         return batch.id, batch.key
@@ -148,11 +148,11 @@ def undo_many(key: str, *, by: Actor) -> None:
     with db.session() as session:
         batch = _own(session, key, by)
         items = list(session.scalars(_items(batch).where(BatchItem.outcome == Outcome.DONE)))
-    if batch.did == Act.RECEIVE:
+    if batch.act == Act.RECEIVE:
         raise NotVisible
     for item in items:
         try:
-            _undo(batch.did, item, by=by)
+            _undo(batch.act, item, by=by)
         except (Stale, NotVisible):
             _note(item, Outcome.CHANGED_SINCE, by=by)
 
@@ -229,7 +229,7 @@ def results_of(key: str, *, by: Actor, own_patient: int | None) -> Results | Non
     rows = {row.key: row for row in session.execute(seen.where(Thread.patient_id != box.own_patient))}
     return Results(
         batch.key,
-        batch.did,
+        batch.act,
         sum(item.outcome == Outcome.DONE for item in items.values()),
         sum(item.outcome == Outcome.UNDONE for item in items.values()),
         [(item.outcome, rows.get(item.thread_key)) for item in others],

@@ -19,7 +19,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("key", sa.String(length=22), nullable=False),
         sa.Column("by_id", sa.Integer(), nullable=False),
-        sa.Column("did", word("act"), nullable=False),
+        sa.Column("act", word("act"), nullable=False),
         sa.Column("at", sa.DateTime(), nullable=False),
         sa.ForeignKeyConstraint(["by_id"], ["person.id"], name=op.f("fk_batch_by_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_batch")),
