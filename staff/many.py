@@ -39,7 +39,7 @@ def undo_many(key: str) -> Answer:
 
 def form_key() -> str:
     """The form's own key, under which it acts once; a page that asks first carries it on."""
-    key = request.form.get("key", "")
+    key = request.form.get("batch", "")
     return key if is_key(key) else new_key()
 
 

@@ -21,7 +21,7 @@ from web.gate import NEVER_KEPT, SECRET, UNSAFE, CrossSite, LogInFirst, is_form_
 from web.login import log_in_page
 
 KNOWN = (400, 401, 403, 404, 405, 409, 413, 422, 429, 500, 503)
-HIDDEN = ("key", "version", "seen", "did", "tick", "matching")  # what the form carried and nobody wrote
+HIDDEN = ("key", "version", "seen", "did", "tick", "matching", "batch")  # what the form carried and nobody wrote
 AGAIN = (400, 503)  # sending the very form once more may succeed, and cannot send twice
 
 

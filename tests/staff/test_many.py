@@ -100,11 +100,11 @@ def test_nothing_ticked_is_said(cast, three):
 
 def test_the_same_form_acts_once(cast, three):
     page = cast.sam.get("/staff/")
-    key = re.search(r'name="key" value="([\w-]{22})"', page.text[page.text.index('id="many"') :])[1]
+    key = re.search(r'name="batch" value="([\w-]{22})"', page.text[page.text.index('id="many"') :])[1]
     tick = ticks(cast, *three)
-    first, second = press(cast.sam, "receive", tick, key=key), press(cast.sam, "receive", tick, key=key)
+    first, second = press(cast.sam, "receive", tick, batch=key), press(cast.sam, "receive", tick, batch=key)
     assert first.location == second.location and "Received: 3" in cast.sam.get(second.location).text
-    other = press(cast.fay, "close", ticks(cast, three[0]), key=key)
+    other = press(cast.fay, "close", ticks(cast, three[0]), batch=key)
     assert other.location != first.location and "Closed: 1" in cast.fay.get(other.location).text
 
 
