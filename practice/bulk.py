@@ -66,37 +66,41 @@ class BatchItem(Model):
 def act_on_many(did: Act, ticked: Iterable[tuple[str, int]], *, by: Actor, to: str = "", form_key: str = "") -> str:
     """Does it to up to 200 threads, given by key and the version seen; `to`: the colleague's key. Answers the batch's key.
 
-    A thread that refuses stops no other: see `results_of`. A form that was sent before does nothing again.
+    A thread that refuses stops no other: see `results_of`. A form that was sent before does nothing again to a thread that has
+    its result, and goes on with the others where it was broken off.
     """
-    number, key = _begin(did, by, form_key if len(form_key) == 22 else new_key())
-    if not number:
-        return key
-    refused: list[dict[str, Any]] = []
+    number, key, known = _begin(did, by, form_key if len(form_key) == 22 else new_key())
     for thread_key, version in list(dict(ticked).items())[:MOST]:
+        if thread_key in known:
+            continue
         try:
             _act(number, did, thread_key, version, to=to, by=by)
         except (Stale, NotVisible, NotAllowed, Invalid) as error:
-            outcome = _why_not(error)
-            refused.append({"batch_id": number, "thread_key": thread_key, "outcome": outcome, "version": 0, "before": ""})
-    if refused:
-        with transaction(by=by, did="act_on_many") as tx:
-            tx.is_silent = True
-            tx.session.execute(sa.insert(BatchItem), refused)
+            _refused(number, thread_key, _why_not(error), by=by)
     return key
 
 
 @again_if_doubled
-def _begin(did: Act, by: Actor, key: str) -> tuple[int, str]:
-    """Id and key of a new batch; no id for one of theirs that was begun before."""
+def _begin(did: Act, by: Actor, key: str) -> tuple[int, str, set[str]]:
+    """Id and key of the batch, and which threads have their result in it: of a new one, or of theirs that was begun before."""
     with transaction(by=by, did="act_on_many") as tx:
         tx.is_silent = True  # each verb leaves its own row
-        before = tx.session.scalar(sa.select(Batch).where(Batch.key == key))
-        if before is not None and before.by_id == by.person:
-            return 0, key
-        batch = Batch(key=new_key() if before else key, by_id=by.person, act=did, at=now())
-        tx.session.add(batch)
-        tx.session.flush()
-        return batch.id, batch.key
+        batch = tx.session.scalar(sa.select(Batch).where(Batch.key == key))
+        if batch is None or (batch.by_id, batch.act) != (by.person, did):
+            batch = Batch(key=new_key() if batch else key, by_id=by.person, act=did, at=now())
+            tx.session.add(batch)
+            tx.session.flush()
+        return batch.id, batch.key, {item.thread_key for item in tx.session.scalars(_items(batch))}
+
+
+@again_if_doubled
+def _refused(batch: int, key: str, outcome: Outcome, *, by: Actor) -> None:
+    """Unless the same form, sent a second time, has its result meanwhile."""
+    with transaction(by=by, did="act_on_many") as tx:
+        tx.is_silent = True
+        if tx.session.get(BatchItem, (batch, key)) is None:
+            tx.session.add(BatchItem(batch_id=batch, thread_key=key, outcome=outcome, version=0, before=""))
+            tx.session.flush()
 
 
 def _act(batch: int, did: Act, key: str, version: int, *, to: str, by: Actor) -> None:
@@ -136,14 +140,14 @@ def _why_not(error: Exception) -> Outcome:
     if isinstance(error, BeingSent):
         return Outcome.BEING_SENT
     if isinstance(error, NotAllowed):
-        return Outcome(str(error))
+        return {"unread": Outcome.UNREAD, "waiting": Outcome.WAITING}.get(str(error), Outcome.CHANGED)
     return Outcome.NOT_THEIRS if isinstance(error, Invalid) else Outcome.CHANGED
 
 
 def undo_many(key: str, *, by: Actor) -> None:
     """Takes back what stands as it was left; the rest is listed as changed since. Pressed twice, it finds nothing more to do.
 
-    Raises NotVisible for another's batch, and for one that has no Undo.
+    Raises NotVisible for another's batch, for one older than a day, and for one that has no Undo.
     """
     with db.session() as session:
         batch = _own(session, key, by)
@@ -154,7 +158,7 @@ def undo_many(key: str, *, by: Actor) -> None:
         try:
             _undo(batch.act, item, by=by)
         except (Stale, NotVisible):
-            _note(item, Outcome.CHANGED_SINCE, by=by)
+            _note_undo(item, Outcome.CHANGED_SINCE, by=by)
 
 
 def _undo(did: Act, item: BatchItem, *, by: Actor) -> None:
@@ -169,7 +173,7 @@ def _undo(did: Act, item: BatchItem, *, by: Actor) -> None:
                 conversations.take_back(item.thread_key, before=before, version=item.version, by=by)
             case Act.REMOVE:
                 conversations.restore(item.thread_key, version=item.version, by=by)
-        _note(item, Outcome.UNDONE, by=by)
+        _note_undo(item, Outcome.UNDONE, by=by)
 
 
 def _value(name: str, value: Any) -> Any:
@@ -178,10 +182,11 @@ def _value(name: str, value: Any) -> Any:
     return datetime.fromisoformat(value) if value and name.endswith(("_at", "_since", "_until")) else value
 
 
-def _note(item: BatchItem, outcome: Outcome, *, by: Actor) -> None:
+def _note_undo(item: BatchItem, outcome: Outcome, *, by: Actor) -> None:
+    """What was done is undone now, or was changed since; what is noted so already stays."""
     with transaction(by=by, did="act_on_many") as tx:
         tx.is_silent = True
-        of = BatchItem.batch_id == item.batch_id, BatchItem.thread_key == item.thread_key
+        of = BatchItem.batch_id == item.batch_id, BatchItem.thread_key == item.thread_key, BatchItem.outcome == Outcome.DONE
         tx.session.execute(sa.update(BatchItem).where(*of).values(outcome=outcome))
 
 
@@ -237,7 +242,7 @@ def results_of(key: str, *, by: Actor, own_patient: int | None) -> Results | Non
 
 
 def _own(session: Session, key: str, by: Actor) -> Batch:
-    batch = session.scalar(sa.select(Batch).where(Batch.key == key, Batch.by_id == by.person))
+    batch = session.scalar(sa.select(Batch).where(Batch.key == key, Batch.by_id == by.person, Batch.at > now() - KEPT))
     if batch is None:
         raise NotVisible
     return batch

@@ -1,7 +1,7 @@
 """In Box and Sent Items, as everybody in charge shares them: what a list is asked for, its pages and its numbers."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -163,25 +163,32 @@ def _rows(
     return list(read(_list(shape), values).all())
 
 
+JUST_NOW = timedelta(minutes=10)  # so long whoever answered or closed a message is on the way to the next one
+
+
 def place_in_box(key: str, audiences: list[int], *, wanted: Wanted, is_newer: bool) -> Place | None:
     """Where a page begins, by the key of the row it lies beyond; None, the first page, for a row that is not there any more."""
     stretches = _stretches(wanted)
     columns = [getattr(Thread, stretch.by) for stretch in stretches]
     row = db.session.execute(
-        sa.select(Thread.id, *columns).where(Thread.key == key, Thread.audience_id.in_(audiences), columns[-1].is_not(None))
+        sa.select(Thread.id, Thread.last_staff_message_at, Thread.closed_at, *columns).where(
+            Thread.key == key, Thread.audience_id.in_(audiences), columns[-1].is_not(None)
+        )
     ).first()
     if row is None:
         return None
-    number = next(number for number, at in enumerate(row[1:]) if at is not None)
-    return Place(row[1 + number], row.id, is_newer, number)
+    row_id, answered_at, closed_at, *at = row
+    number = next(number for number, value in enumerate(at) if value is not None)
+    is_handled = any(done and done > now() - JUST_NOW for done in (answered_at, closed_at))
+    return Place(at[number], row_id, is_newer, number, is_handled)
 
 
 def neighbour(place: Place, audiences: list[int], *, own_patient: int, wanted: Wanted) -> str | None:
     """The key of the thread that stands next to this place of the list, before it where the place `is_newer`; None: none does.
 
-    Where what is due comes first, whatever waits no longer is followed by what is due next.
+    Where what is due comes first, whatever was answered or closed just now is followed by what is due next.
     """
-    if place.stretch and not place.is_newer:
+    if place.stretch and place.is_handled and not place.is_newer:
         first = threads_for(audiences, own_patient=own_patient, wanted=wanted).rows[:1]
         if first and first[0].due_at is not None:
             return str(first[0].key)

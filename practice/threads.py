@@ -697,6 +697,7 @@ class Place:
     id: int
     is_newer: bool = False
     stretch: int = 0  # in which part of a list that goes on in another order
+    is_handled: bool = False  # just now: the row stood elsewhere before
 
 
 def page_of(found: Any, place: Place | None) -> Page:

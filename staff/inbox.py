@@ -155,6 +155,8 @@ def matching(most: int) -> list[tuple[str, int]]:
         if not rows.has_older:
             break
         place = place_in_box(rows.rows[-1].key, box.audiences, wanted=wanted, is_newer=False)
+        if place is None:  # it left what one has, just now
+            break
     return found[:most]
 
 

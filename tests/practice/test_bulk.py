@@ -10,7 +10,7 @@ from practice.audit import faults
 from practice.bulk import Act, Batch, BatchItem, Outcome, act_on_many, colleagues_for, results_of, undo_many
 from practice.communicators import Audience
 from practice.db import SYSTEM, Audit, clock_at, db, new_key, now, transaction
-from practice.errors import NotVisible
+from practice.errors import NotAllowed, NotVisible
 from practice.outbox import Notice, Occasion
 from practice.threads import Event, History, Thread, ThreadState
 
@@ -199,6 +199,80 @@ def test_what_was_done_before_a_crash_is_done_known_and_can_be_undone(cast, thre
     undo_many(key, by=cast.sam.actor)
     assert {cast.thread(one).state for one in three} == {ThreadState.WAITING}
     numbers_are_right()
+
+
+def test_the_same_form_goes_on_where_it_was_broken_off_and_lists_what_had_refused(cast, three, monkeypatch):
+    closing, form, rows = conversations.close, new_key(), [(new_key(), 1), *ticked(cast, *three)]
+
+    def dies(key, **how):
+        if key == three[1]:
+            raise KeyboardInterrupt
+        closing(key, **how)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(conversations, "close", dies)
+        with pytest.raises(KeyboardInterrupt):
+            act_on_many(Act.CLOSE, rows, by=cast.sam.actor, form_key=form)
+    assert outcomes(form) == {rows[0][0]: Outcome.GONE, three[0]: Outcome.DONE}
+    assert act_on_many(Act.CLOSE, rows, by=cast.sam.actor, form_key=form) == form
+    assert outcomes(form) == {rows[0][0]: Outcome.GONE, **dict.fromkeys(three, Outcome.DONE)} and audited("close") == 3
+
+
+def test_the_key_of_another_act_or_person_does_not_join_theirs(cast, three):
+    form = act_on_many(Act.CLOSE, ticked(cast, three[0]), by=cast.sam.actor, form_key=new_key())
+    other = act_on_many(Act.RECEIVE, ticked(cast, three[1]), by=cast.sam.actor, form_key=form)
+    third = act_on_many(Act.CLOSE, ticked(cast, three[2]), by=cast.fay.actor, form_key=form)
+    assert len({form, other, third}) == 3 and outcomes(form) == {three[0]: Outcome.DONE}
+    assert outcomes(other) == {three[1]: Outcome.DONE} and outcomes(third) == {three[2]: Outcome.DONE}
+
+
+def test_of_one_form_sent_twice_at_once_the_second_refuses_nothing_that_the_first_did(cast, three, monkeypatch):
+    """The second began before the first was through: it finds the threads changed, by its own form."""
+    form, rows, beginning = new_key(), ticked(cast, *three), bulk._begin
+
+    def overtaken(*how):
+        begun = beginning(*how)
+        monkeypatch.setattr(bulk, "_begin", beginning)
+        act_on_many(Act.CLOSE, rows, by=cast.sam.actor, form_key=form)
+        return begun
+
+    monkeypatch.setattr(bulk, "_begin", overtaken)
+    act_on_many(Act.CLOSE, rows, by=cast.sam.actor, form_key=form)
+    assert outcomes(form) == dict.fromkeys(three, Outcome.DONE) and audited("close") == 3
+
+
+def test_of_two_undos_at_once_the_second_says_nothing_was_changed_since(cast, three, monkeypatch):
+    key, undoing = act_on_many(Act.CLOSE, ticked(cast, *three), by=cast.sam.actor), bulk._undo
+
+    def overtaken(*what, **how):
+        monkeypatch.setattr(bulk, "_undo", undoing)
+        undo_many(key, by=cast.sam.actor)
+        undoing(*what, **how)
+
+    monkeypatch.setattr(bulk, "_undo", overtaken)
+    undo_many(key, by=cast.sam.actor)
+    assert outcomes(key) == dict.fromkeys(three, Outcome.UNDONE) and audited("reopen") == 3
+
+
+def test_a_refusal_of_an_unknown_kind_stops_no_other_either(cast, three, monkeypatch):
+    closing = conversations.close
+
+    def refuses(key, **how):
+        if key == three[0]:
+            raise NotAllowed("for a reason nobody has listed")
+        closing(key, **how)
+
+    monkeypatch.setattr(conversations, "close", refuses)
+    key = act_on_many(Act.CLOSE, ticked(cast, *three), by=cast.sam.actor)
+    assert outcomes(key) == {three[0]: Outcome.CHANGED, three[1]: Outcome.DONE, three[2]: Outcome.DONE}
+
+
+def test_after_a_day_there_is_no_undo_whether_or_not_it_is_forgotten_yet(cast, three):
+    key = act_on_many(Act.CLOSE, ticked(cast, *three), by=cast.sam.actor)
+    with clock_at(now() + timedelta(hours=25)):
+        assert results_of(key, by=cast.sam.actor, own_patient=None) is None
+        with pytest.raises(NotVisible):
+            undo_many(key, by=cast.sam.actor)
 
 
 def test_results_are_forgotten_after_a_day(cast, three):

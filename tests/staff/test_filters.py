@@ -216,6 +216,11 @@ def test_due_first_goes_on_with_what_is_due_next(full):
     conversations.close(due[0], version=full.thread(due[0]).version, by=full.fay.actor)
     answer = full.fay.get(f"/staff/messages/{due[0]}/next?{address.partition('?')[2]}")
     assert due[1] in answer.location
+    with clock_at(now() + timedelta(minutes=11)):  # whoever reads what is done goes on in it
+        rest = [key for key in expected(full, ("due_first", "closed_too")) if full.thread(key).due_at is None]
+        _, address = searched(full.fay, due_first="y", closed_too="y")
+        following = full.fay.get(f"/staff/messages/{rest[0]}/next?{address.partition('?')[2]}")
+    assert rest[1] in following.location
 
 
 def test_next_of_what_is_not_mine_is_not_there(full):
