@@ -14,7 +14,7 @@ from practice.notes import notes_of
 from practice.threads import NEWEST, ThreadState
 from practice.trays import REASON_MAX, OpenedWithReason
 from web.answers import Answer, page, to
-from web.facts import EVENT_WORDS, facts_of
+from web.facts import event_words, facts_of
 from web.formats import gettext as _
 from web.formats import lazy_gettext as _l
 from web.forms import AtMost, Filled, Form, is_key, must_be_key, opened, tidy
@@ -74,7 +74,7 @@ def opened_thread(key: str) -> Answer:
         head=head,
         facts=facts_of(found.thread),
         notes=notes_of(head.id),
-        words=EVENT_WORDS,
+        event_words=event_words,
         state=state_words(head),
     )
 

@@ -4,13 +4,14 @@ from flask import render_template
 
 from portal import blueprint
 from portal.drafts import described
+from practice.appointments import upcoming_of
 from practice.drafts import drafts_of
 from practice.requests import states_of
 from practice.threads import Sought, threads_of_patient, under_way_of_patient
 from web.facts import STATES
 from web.gate import visitor
 
-ANSWERS, DRAFTS, UNDER_WAY, LATEST = 3, 3, 5, 3  # so many are shown, the newest; a link leads to all
+ANSWERS, DRAFTS, UNDER_WAY, LATEST, UPCOMING = 3, 3, 5, 3, 3  # so many are shown, the newest; a link leads to all
 
 
 @blueprint.get("/")
@@ -23,6 +24,7 @@ def home() -> str:
     return render_template(
         "portal/home.html",
         here="portal.home",
+        upcoming=upcoming_of(me, limit=UPCOMING),
         answers=answers[:ANSWERS],
         drafts=[described(draft) for draft in drafts[:DRAFTS]],
         has_more_drafts=len(drafts) > DRAFTS,

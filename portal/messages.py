@@ -8,6 +8,7 @@ from flask import request, url_for
 from portal import blueprint
 from portal.fields import answer_by, must_warn
 from portal.writing import ReplyForm
+from practice.appointments import can_cancel
 from practice.calendar import at_local
 from practice.conversations import hide, show_again
 from practice.conversations import reply as write_on
@@ -31,7 +32,7 @@ from practice.threads import (
     way_of,
 )
 from web.answers import Answer, page, to
-from web.facts import facts_of
+from web.facts import Asked, asked_of
 from web.formats import WORD_OF, present_practice
 from web.forms import Form, opened
 from web.gate import drafts_to, visitor
@@ -144,12 +145,15 @@ def _conversation(thread: Opened, form: Form, status: int = 200, *, is_newest: b
     """The whole conversation with the list beside it. Whoever opens an answer has read it."""
     me, head = visitor(), thread.head
     box = "sent" if request.args.get("box") == "sent" or head.last_staff_message_at is None else "inbox"
+    asked = asked_of(thread) if is_newest else Asked()
     context = _listed(box) | {
         "here": "portal.messages",
         "head": head,
         "thread": thread,
         "ways": {m.id: way_of(m, thread) for m in thread.messages if m.is_from_patient},
-        "facts": [] if thread.has_earlier else facts_of(thread),
+        "facts": [] if thread.has_earlier else asked.facts,
+        "asked": asked,
+        "can_cancel": asked.appointment is not None and can_cancel(asked.appointment),
         "recipients": ", ".join(titles_of(thread.events)) if head.unrouted_since is None else "",
         "duplicates": duplicates_of(head, None),
         "is_newest": is_newest,

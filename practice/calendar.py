@@ -140,6 +140,14 @@ def at_local(day: date, clock: time, zone: str) -> datetime:
     return datetime.combine(day, clock, ZoneInfo(zone)).astimezone(UTC).replace(tzinfo=None)
 
 
+def times_shown(day: date, clock: time, zone: str) -> int:
+    """How often clocks in `zone` show it: once; never or twice in the night in which they are put forward or back."""
+    shown = [datetime.combine(day, clock.replace(fold=fold), ZoneInfo(zone)) for fold in (0, 1)]
+    if shown[0].utcoffset() == shown[1].utcoffset():
+        return 1
+    return 2 if shown[0].astimezone(UTC).astimezone(ZoneInfo(zone)).time() == clock else 0
+
+
 def end_of_day(day: date, zone: str) -> datetime:
     """The last second of `day` in `zone`."""
     return at_local(day, time(23, 59, 59), zone)

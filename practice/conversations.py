@@ -203,11 +203,21 @@ def _set_hidden(tx: Transaction, thread_key: str, at: datetime | None) -> None:
 
 
 @again_if_doubled
-def answer(thread_key: str, *, body: str, form_key: str, seen: int, by: Actor, communicator: str | None = None) -> Sent:
+def answer(
+    thread_key: str,
+    *,
+    body: str,
+    form_key: str,
+    seen: int,
+    by: Actor,
+    communicator: str | None = None,
+    has_undo: bool = True,
+) -> Sent:
     """A member of staff answers; receives first what the patient wrote. `seen` is the id of the last message they have read.
 
     It is committed whole and reaches the patient after UNDO; until then recall() takes it back, and nothing else may change
-    the thread's state. `communicator`: the key of the one it is from, one of theirs that has the thread (without: their first).
+    the thread's state. What does more than answer (a request's next state) `has_undo` not and reaches the patient at once.
+    `communicator`: the key of the one it is from, one of theirs that has the thread (without: their first).
     Raises NotVisible, Invalid, SentBefore, and Stale when somebody wrote after `seen`: read it, then send again. Of its kind
     BeingSent, and Recalled when what was read up to, or what this form sent, was taken back.
     """
@@ -229,7 +239,15 @@ def answer(thread_key: str, *, body: str, form_key: str, seen: int, by: Actor, c
             raise Invalid("communicator", "Choose one of your communicators.")
         _receive(tx, thread, up_to=seen)
         message = _write(
-            tx, thread, body, form_key, digest, title=on_behalf.title, communicator=on_behalf.id, is_from_patient=False
+            tx,
+            thread,
+            body,
+            form_key,
+            digest,
+            title=on_behalf.title,
+            communicator=on_behalf.id,
+            is_from_patient=False,
+            arrives_in=UNDO if has_undo else timedelta(),
         )
         keep_before(thread, {name: getattr(thread, name) for name in BEFORE})
         move(tx, thread, Verb.ANSWER)
@@ -279,7 +297,17 @@ def start(patient_key: str, *, communicator: str, title: str, body: str, form_ke
         )
         tx.session.add(thread)
         tx.session.flush()
-        message = _write(tx, thread, body, form_key, digest, title=mine.title, communicator=mine.id, is_from_patient=False)
+        message = _write(
+            tx,
+            thread,
+            body,
+            form_key,
+            digest,
+            title=mine.title,
+            communicator=mine.id,
+            is_from_patient=False,
+            arrives_in=UNDO,
+        )
         keep_before(thread, {name: getattr(thread, name) for name in BEFORE})
         thread.last_staff_message_at = message.sent_at
         routing.start_with(tx, thread, mine.id, message=message.id)
@@ -725,6 +753,7 @@ def _write(
     title: str,
     communicator: int | None = None,
     is_from_patient: bool = True,
+    arrives_in: timedelta = timedelta(),
 ) -> Message:
     if not 1 <= len(form_key) <= 22:
         raise Invalid("key", "This form cannot be sent. Open it again.")
@@ -736,7 +765,7 @@ def _write(
         communicator_id=communicator,
         communicator_title=title,
         body=body,
-        sent_at=now() if is_from_patient else now() + UNDO,
+        sent_at=now() + arrives_in,
         form_key=form_key,
         digest=digest,
     )

@@ -170,11 +170,8 @@ def place_in_box(key: str, audiences: list[int], *, wanted: Wanted, is_newer: bo
     """Where a page begins, by the key of the row it lies beyond; None, the first page, for a row that is not there any more."""
     stretches = _stretches(wanted)
     columns = [getattr(Thread, stretch.by) for stretch in stretches]
-    row = db.session.execute(
-        sa.select(Thread.id, Thread.last_staff_message_at, Thread.closed_at, *columns).where(
-            Thread.key == key, Thread.audience_id.in_(audiences), columns[-1].is_not(None)
-        )
-    ).first()
+    found = sa.select(Thread.id, Thread.last_staff_message_at, Thread.closed_at, *columns)
+    row = db.session.execute(found.where(Thread.key == key, Thread.audience_id.in_(audiences), columns[-1].is_not(None))).first()
     if row is None:
         return None
     row_id, answered_at, closed_at, *at = row

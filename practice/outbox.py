@@ -18,6 +18,7 @@ LEASE = timedelta(minutes=2)
 BACK_OFF = [timedelta(minutes=m) for m in (1, 5, 15, 60, 240)]
 KEPT = timedelta(days=30)
 MORNING = time(8)  # when the day's mail leaves, by the practice's clock
+REMINDED = timedelta(hours=40)  # before an appointment at most: from that morning to the end of the next day
 TOGETHER = 50  # notices told in one mail
 
 
@@ -30,13 +31,14 @@ class Occasion(StrEnum):
     OVERDUE = "overdue"  # to staff: a promise of yours has passed
     ESCALATED = "escalated"  # to admins: it has, and it was not mended
     UNREAD = "unread"  # to its author: the patient has not opened what you wrote
+    REMINDER = "reminder"  # to the patient: an appointment is tomorrow
     PASSWORD = "password"  # to whoever has the account: its password was changed
     SEVERAL = "several"  # a mail to staff that tells of more than one of these; no notice is of it
 
 
 TRAYS = frozenset({Occasion.UNROUTED, Occasion.ESCALATED})
 """To admins, whatever they wish: who wants no mails has them in the morning's, since nobody else may know."""
-MESSAGE_BOX = frozenset(Occasion) - TRAYS - {Occasion.ANSWERED, Occasion.PASSWORD}
+MESSAGE_BOX = frozenset(Occasion) - TRAYS - {Occasion.ANSWERED, Occasion.REMINDER, Occasion.PASSWORD}
 """To staff as each wishes: of what is found in the Message Box, told together in one mail, and to those who may see it."""
 
 
@@ -167,6 +169,13 @@ def untell(tx: Transaction, *, message: int) -> None:
     tx.session.execute(sa.delete(Notice).where(Notice.message_id == message, Notice.occasion.in_(OF_AN_ANSWER)))
 
 
+def remind(tx: Transaction, patient: int, *, thread: int, at: datetime) -> None:
+    """Queues the mail that reminds a patient of an appointment, unless they want none. One that is off, or at another time,
+    is let fall when it is to leave."""
+    if tx.session.scalar(sa.select(Patient.notices).where(Patient.id == patient)) != NoticePreference.NONE:
+        _queue(tx, [(Occasion.REMINDER, patient, at)], thread, None)
+
+
 _unread_days = sa.select(Practice.unread_days).scalar_subquery()
 _own_wish = sa.select(Staff.notices).where(Staff.id == sa.bindparam("author")).scalar_subquery()
 _WISHES = sa.select(Patient.notices, _unread_days, _own_wish).where(Patient.id == sa.bindparam("patient"))
@@ -192,7 +201,7 @@ def wish_changed(session: sa.orm.Session, person: int, wish: NoticePreference) -
     if wish == NoticePreference.NONE:  # also what a worker that died has leased: nobody is to send it again
         session.execute(sa.delete(Notice).where(*theirs, Notice.occasion.not_in(TRAYS), _IS_OPEN))
     at = now() if wish == NoticePreference.EACH else next_morning(session)
-    soon = Notice.state == NoticeState.WAITING, Notice.next_at <= next_morning(session)
+    soon = Notice.state == NoticeState.WAITING, Notice.next_at <= next_morning(session), Notice.occasion != Occasion.REMINDER
     session.execute(sa.update(Notice).where(*theirs, *soon).values(next_at=sa.case((_arrives > at, _arrives), else_=at)))
 
 
@@ -235,8 +244,10 @@ _MENDED = sa.text(
     "SELECT outbox.id FROM outbox JOIN thread ON thread.id = outbox.thread_id WHERE outbox.id IN :ids"
     " AND (outbox.occasion = 'waiting' AND NOT thread.is_unread OR outbox.occasion = 'unrouted' AND thread.unrouted_since IS NULL"
     " OR outbox.occasion IN ('overdue', 'escalated') AND thread.due_at IS NULL"
+    " OR outbox.occasion = 'reminder' AND NOT EXISTS (SELECT 1 FROM appointment_request a WHERE a.thread_id = thread.id"
+    " AND a.state = 'confirmed' AND a.starts_at > :now AND a.starts_at <= :soon)"
     " OR outbox.occasion = 'entrusted' AND coalesce(thread.claimed_by_id, 0) != outbox.person_id)"
-).bindparams(sa.bindparam("ids", expanding=True))
+).bindparams(sa.bindparam("ids", expanding=True), *(sa.bindparam(name, type_=Notice.next_at.type) for name in ("now", "soon")))
 
 
 def lease(session: sa.orm.Session, sees: Sees) -> Leased | None:
@@ -244,7 +255,7 @@ def lease(session: sa.orm.Session, sees: Sees) -> Leased | None:
 
     All that a person is to be told of now and that leads to the same place goes in one mail. Who has no active account any more
     is told nothing; nobody is told of an answer that was opened or taken back meanwhile, of what somebody received, answered or
-    handed on, no staff of what they may not see any more.
+    handed on, of no appointment that is off, no staff of what they may not see any more.
     """
     at = now()
     notice = session.get(Notice, session.scalar(_DUE, {"at": at}) or 0)
@@ -261,7 +272,7 @@ def lease(session: sa.orm.Session, sees: Sees) -> Leased | None:
             one.state = NoticeState.DEAD
         together = []
     gone = set(session.scalars(_OPENED, {"ids": [one.id for one in together if one.occasion in OF_AN_ANSWER]}))
-    gone |= set(session.scalars(_MENDED, {"ids": [one.id for one in together]}))
+    gone |= set(session.scalars(_MENDED, {"ids": [one.id for one in together], "now": at, "soon": at + REMINDED}))
     gone |= {
         n.id
         for n in together

@@ -1,16 +1,19 @@
-"""What a patient's requests have in common: they can be cancelled while nothing is confirmed."""
+"""What a patient's requests have in common: steps from state to state, each with its message."""
 
+import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
 
-from practice.conversations import Sent, reply
-from practice.db import Actor, again_if_doubled, db, transaction
+from practice.conversations import Sent, answer, reply
+from practice.db import Model, Transaction, db
 from practice.errors import NotVisible, Stale
-from practice.threads import PAGE, Page, Place, Thread
+from practice.threads import PAGE, Event, Page, Place, Thread, record
 
+M = TypeVar("M", bound=Model)
 CANCELLED = "I cancel this request."  # fixed words: shown in the reader's language
 
 
@@ -18,32 +21,75 @@ class RequestVerb(StrEnum):
     """What can be done to a request."""
 
     CONFIRM = "confirm"
+    PROPOSE = "propose"  # times, of which the patient picks one
+    PICK = "pick"
+    TAKE_BACK = "take-back"  # the times that were proposed
+    CHANGE = "change"  # time or place of what is confirmed
     PREPARE = "prepare"
-    MAKE_READY = "make ready"
-    PICK_UP = "pick up"
+    MAKE_READY = "make-ready"
+    PICK_UP = "pick-up"
     SEND = "send"
     DECLINE = "decline"
     CANCEL = "cancel"
 
 
-@again_if_doubled
-def cancel(request: Any, transitions: Mapping[Any, Any], thread_key: str, *, form_key: str, by: Actor) -> Sent:
+@dataclass(frozen=True)
+class Letter:
+    """What a member of staff sends with a step: the words for the patient, the form's key, the last message they have read."""
+
+    body: str
+    form_key: str
+    seen: int
+
+
+STEPS_OF_STAFF = frozenset(RequestVerb) - {RequestVerb.PICK}
+
+
+def steps_from(state: Any, transitions: Mapping[Any, Any]) -> list[RequestVerb]:
+    """What staff can do to a request in this state, in the order of RequestVerb."""
+    return [verb for verb in RequestVerb if (state, verb) in transitions and verb in STEPS_OF_STAFF]
+
+
+def step(
+    tx: Transaction, request: type[M], transitions: Mapping[Any, Any], thread_key: str, verb: RequestVerb, letter: Letter
+) -> tuple[Sent, M | None]:
+    """A member of staff takes a request to its next state, and writes to the patient in the same step; there is no Undo.
+
+    `request`: its table; `transitions`: from which of its states a verb leads where. Answers the request, None for the repeat
+    of a form. Raises what answer() does, and Stale when no such step leads on from its state.
+    """
+    sent = answer(thread_key, body=letter.body, form_key=letter.form_key, seen=letter.seen, by=tx.by, has_undo=False)
+    return sent, lead_on(tx, request, transitions, sent, verb) if sent.is_new else None
+
+
+def lead_on(tx: Transaction, request: type[M], transitions: Mapping[Any, Any], sent: Sent, verb: RequestVerb) -> M:
+    """The request of a thread, in its next state. Raises NotVisible where there is none, and Stale."""
+    asked: Any = tx.session.get(request, sent.thread_id)
+    if asked is None:
+        raise NotVisible
+    if (asked.state, verb) not in transitions:
+        raise Stale(f"in state {asked.state}")
+    asked.state = transitions[asked.state, verb]
+    record(tx, sent.thread_id, Event.REQUEST, words=json.dumps({"verb": verb}))
+    tx.session.flush()
+    return cast("M", asked)
+
+
+def cancel(
+    tx: Transaction, request: type[M], transitions: Mapping[Any, Any], thread_key: str, *, state: Any, body: str, form_key: str
+) -> tuple[Sent, M | None]:
     """The patient takes a request back and says so in the conversation, where whoever is in charge sees it unread.
 
-    `request`: its table; `transitions`: from which of its states a verb leads where. A repeated form is answered as the first
-    time. Raises NotVisible, Stale when the request is past being cancelled, TooMany.
+    `state`: the one that the patient saw. A repeated form is answered as the first time, without the request.
+    Raises NotVisible, Stale when it is in another state or past being cancelled, Invalid, TooMany.
     """
-    with transaction(by=by, did="cancel_request", about=thread_key, patient=by.person) as tx:
-        sent = reply(thread_key, body=CANCELLED, form_key=form_key, by=by)
-        asked = tx.session.get(request, sent.thread_id)
-        if asked is None:
-            raise NotVisible
-        if sent.is_new:
-            if (asked.state, RequestVerb.CANCEL) not in transitions:
-                raise Stale(f"in state {asked.state}")
-            asked.state = transitions[asked.state, RequestVerb.CANCEL]
-            tx.session.flush()
-        return sent
+    sent = reply(thread_key, body=body, form_key=form_key, by=tx.by)
+    if not sent.is_new:
+        return sent, None
+    asked: Any = tx.session.get(request, sent.thread_id)
+    if asked is not None and asked.state != state:
+        raise Stale(f"in state {asked.state}")
+    return sent, lead_on(tx, request, transitions, sent, RequestVerb.CANCEL)
 
 
 # By name: the tables of the requests stand above.

@@ -8,13 +8,15 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from practice.conversations import Sent, send
+from practice.conversations import Sent, clean, send
 from practice.db import Actor, Model, again_if_doubled, choice, db, transaction
 from practice.errors import Invalid
-from practice.requests import RequestVerb, cancel, page_of_requests
+from practice.requests import CANCELLED, Letter, RequestVerb, cancel, page_of_requests, step, steps_from
 from practice.settings import Facility, RequestType
 from practice.threads import Page, Place, Thread
 
+PLACE_MAX = 200
+NAME_MAX = 120
 TITLE = "Result request"  # fixed word: shown in the reader's language
 
 
@@ -68,6 +70,10 @@ class ResultRequest(Model):
     is_all_studies: Mapped[bool]
     exam_date: Mapped[date | None]
     comments: Mapped[str] = mapped_column(sa.Text)
+    ready_at_place: Mapped[str | None] = mapped_column(sa.String(PLACE_MAX))  # where it is picked up
+    ready_until: Mapped[date | None]
+    picked_up_by: Mapped[str | None] = mapped_column(sa.String(NAME_MAX))
+    paper_shown: Mapped[str | None] = mapped_column(sa.String(NAME_MAX))
 
     @property
     def media(self) -> list[Media]:
@@ -151,13 +157,80 @@ def result_of(thread: int) -> Any:
     return row
 
 
-def cancel_result(thread_key: str, *, form_key: str, by: Actor) -> Sent:
+# ---- Steps ---------------------------------------------------------------------------------------
+
+
+@again_if_doubled
+def prepare(thread_key: str, *, letter: Letter, by: Actor) -> Sent:
+    """Raises what requests.step does."""
+    with transaction(by=by, did="prepare_result", about=thread_key) as tx:
+        return step(tx, ResultRequest, TRANSITIONS, thread_key, RequestVerb.PREPARE, letter)[0]
+
+
+@again_if_doubled
+def make_ready(thread_key: str, *, place: str, until: date | None, letter: Letter, today: date, by: Actor) -> Sent:
+    """It can be picked up there, until the end of that day (None: as long as it takes). Raises Invalid, and as prepare."""
+    with transaction(by=by, did="make_result_ready", about=thread_key) as tx:
+        place = clean("place", place, PLACE_MAX)
+        if until is not None and until < today:
+            raise Invalid("until", "This day is past.")
+        sent, asked = step(tx, ResultRequest, TRANSITIONS, thread_key, RequestVerb.MAKE_READY, letter)
+        if asked:
+            asked.ready_at_place, asked.ready_until = place, until
+            tx.session.flush()
+        return sent
+
+
+@again_if_doubled
+def hand_out(thread_key: str, *, to: str, paper: str, letter: Letter, by: Actor) -> Sent:
+    """It was picked up: by whom, who showed which paper. Raises Invalid, and as prepare."""
+    with transaction(by=by, did="hand_out_result", about=thread_key) as tx:
+        to, paper = clean("to", to, NAME_MAX), clean("paper", paper, NAME_MAX)
+        sent, asked = step(tx, ResultRequest, TRANSITIONS, thread_key, RequestVerb.PICK_UP, letter)
+        if asked:
+            asked.picked_up_by, asked.paper_shown = to, paper
+            tx.session.flush()
+        return sent
+
+
+@again_if_doubled
+def send_result(thread_key: str, *, letter: Letter, by: Actor) -> Sent:
+    """It left by mail, or stands in this message. Raises as prepare."""
+    with transaction(by=by, did="send_result", about=thread_key) as tx:
+        return step(tx, ResultRequest, TRANSITIONS, thread_key, RequestVerb.SEND, letter)[0]
+
+
+@again_if_doubled
+def decline_result(thread_key: str, *, letter: Letter, by: Actor) -> Sent:
+    """Raises as prepare."""
+    with transaction(by=by, did="decline_result", about=thread_key) as tx:
+        return step(tx, ResultRequest, TRANSITIONS, thread_key, RequestVerb.DECLINE, letter)[0]
+
+
+@again_if_doubled
+def call_off_result(thread_key: str, *, letter: Letter, by: Actor) -> Sent:
+    """The practice cancels it, as the patient asked by phone. Raises as prepare."""
+    with transaction(by=by, did="call_off_result", about=thread_key) as tx:
+        return step(tx, ResultRequest, TRANSITIONS, thread_key, RequestVerb.CANCEL, letter)[0]
+
+
+@again_if_doubled
+def cancel_result(thread_key: str, *, state: ResultState, form_key: str, by: Actor, body: str = CANCELLED) -> Sent:
     """The patient takes a request back of which nothing is ready: see requests.cancel."""
-    return cancel(ResultRequest, TRANSITIONS, thread_key, form_key=form_key, by=by)
+    with transaction(by=by, did="cancel_request", about=thread_key, patient=by.person) as tx:
+        return cancel(tx, ResultRequest, TRANSITIONS, thread_key, state=state, body=body, form_key=form_key)[0]
+
+
+# ---- Questions -----------------------------------------------------------------------------------
 
 
 def can_cancel(order: ResultRequest) -> bool:
     return (order.state, RequestVerb.CANCEL) in TRANSITIONS
+
+
+def steps_of(order: ResultRequest) -> list[RequestVerb]:
+    """What staff can do next."""
+    return steps_from(order.state, TRANSITIONS)
 
 
 def results_of(patient: int, *, place: Place | None = None) -> Page:

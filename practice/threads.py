@@ -46,6 +46,7 @@ class Event(StrEnum):
     REOPENED = "reopened"  # not closed after all
     RECALLED = "recalled"  # an answer, before it reached the patient
     DUPLICATE = "duplicate"  # closed: another thread of the patient goes on instead
+    REQUEST = "request"  # its request went to its next state; the words name the verb
 
 
 MOVES = (Event.HANDED, Event.TRANSFERRED)  # its communicators have the thread no longer, the one named has it alone

@@ -20,5 +20,6 @@ from staff import (  # noqa: E402, F401
     new_message,
     notes,
     replies,
+    requests,
     thread,
 )

@@ -94,7 +94,7 @@ def send_reply(key: str) -> Answer:
             key,
             body=form.body.data,
             form_key=form.key.data,
-            seen=_seen(form),
+            seen=seen_in(form),
             communicator=form.communicator.data or None,
             by=visitor().actor,
         )
@@ -143,7 +143,7 @@ def _stopped(key: str, form: ReplyForm, *, is_recalled: bool) -> Answer:
     """Somebody wrote after what was read, or took it back: their words are shown, ours are kept, and *Send* works after
     reading."""
     found = open_logged(key)
-    before = _seen(form)
+    before = seen_in(form)
     newer = [m for m in found.messages if m.id > before or m.sent_at > now()]
     form.seen.data = found.last_id
     if is_recalled:  # the form's own key may be the one that was sent and taken back
@@ -151,7 +151,7 @@ def _stopped(key: str, form: ReplyForm, *, is_recalled: bool) -> Answer:
     return writer(found, form, 409, newer_messages=newer, is_recalled=is_recalled)
 
 
-def _seen(form: ReplyForm) -> int:
+def seen_in(form: Any) -> int:
     """Up to which message its author had read; 0 for nonsense."""
     seen = form.seen.data or ""
     return int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 18 else 0

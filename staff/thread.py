@@ -5,22 +5,38 @@ from typing import Any
 
 from flask import make_response, render_template, request, url_for
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 
 from practice import canned_replies, conversations, threads
 from practice.db import now
 from practice.errors import NotAllowed, Stale
 from practice.notes import notes_of
+from practice.requests import RequestVerb
 from practice.threads import NEWEST, Event, Opened, opened_by_staff, way_of
 from staff import blueprint
 from staff.box import my_box, unread
 from staff.inbox import beside, kept, listed, row_words
 from web.answers import Answer, is_htmx, notice, to
 from web.asked import version_in
-from web.facts import EVENT_WORDS, facts_of
+from web.facts import asked_of, event_words
 from web.formats import day, full_name, stamp
 from web.gate import visitor
 from web.looks import note_look
+
+STEP_LABELS = {
+    RequestVerb.CONFIRM: (_l("Confirm appointment"), "check-lg"),
+    RequestVerb.PROPOSE: (_l("Propose times"), "clock"),
+    RequestVerb.TAKE_BACK: (_l("Take times back"), "arrow-counterclockwise"),
+    RequestVerb.CHANGE: (_l("Change appointment"), "pencil"),
+    RequestVerb.PREPARE: (_l("In preparation"), "hourglass-split"),
+    RequestVerb.MAKE_READY: (_l("Ready for pick-up"), "check-lg"),
+    RequestVerb.PICK_UP: (_l("Picked up"), "person-check"),
+    RequestVerb.SEND: (_l("Sent"), "send"),
+    RequestVerb.DECLINE: (_l("Decline"), "x-octagon-fill"),
+    RequestVerb.CANCEL: (_l("Cancel the request"), "x-lg"),
+}
+"""The buttons of a request's next states."""
 
 
 @blueprint.get("/messages/<key>")
@@ -143,16 +159,18 @@ def shown(found: Opened) -> dict[str, Any]:
     """What every pane shows: reading, writing, after a lost race."""
     box, head = my_box(), found.head
     received = [e for e in found.events if e.did == Event.RECEIVED]
-    asked = [m for m in found.messages if m.is_from_patient]
+    written = [m for m in found.messages if m.is_from_patient]
+    asked = asked_of(found)
     return {
         **row_words(box, kept()),
         "box": box,
         "thread": found,
         "head": head,
         "receivers_of": ", ".join(box.titles_of(head.audience_id)),
-        "facts": facts_of(found),
+        "facts": asked.facts,
+        "steps": [] if threads.is_being_sent(head) else [(verb, STEP_LABELS[verb]) for verb in asked.steps],
         "notes": notes_of(head.id),
-        "way": way_of(asked[-1], found) if asked else [],
+        "way": way_of(written[-1], found) if written else [],
         "received": received[-1] if received and not head.is_unread else None,
         "may": {
             "receive": threads.can_receive(head),
@@ -162,7 +180,7 @@ def shown(found: Opened) -> dict[str, Any]:
         },
         "claimer": full_name(head, "claimer_") if threads.is_claimed(head) else "",
         "state_words": _state_words(head),
-        "event_words": EVENT_WORDS,
+        "event_words": event_words,
         "moves": [e for e in found.events if e.did == Event.TRANSFERRED],
         "duplicates": threads.duplicates_of(head, box.audiences),
         **_being_sent(found),
@@ -200,16 +218,19 @@ def _state_words(head: Any) -> str:
 def lost_race(key: str) -> Answer:
     """409 with the pane as it now is, naming who was faster."""
     found = open_logged(key)
+    return pane(found, 409, refusal=race_words(found), is_changed=True)
+
+
+def race_words(found: Opened) -> str:
+    """Who was faster, and when."""
     last = next((e for e in reversed(found.events) if e.did != Event.OPENED), None)  # opening changes nothing
     newest = found.messages[-1]
     if sending := _being_sent(found)["sending"]:
-        words = _("Not done: an answer by %(name)s is being sent. Try again when it has arrived.", name=full_name(sending))
-    elif last is None or newest.sent_at > last.at:
-        words = _(
+        return _("Not done: an answer by %(name)s is being sent. Try again when it has arrived.", name=full_name(sending))
+    if last is None or newest.sent_at > last.at:
+        return _(
             "Not done: %(name)s wrote at %(at)s, before you. This is how it is now.",
             name=full_name(newest),
             at=stamp(newest.sent_at),
         )
-    else:
-        words = _("Not done: %(name)s was faster, at %(at)s. This is how it is now.", name=full_name(last), at=stamp(last.at))
-    return pane(found, 409, refusal=words, is_changed=True)
+    return _("Not done: %(name)s was faster, at %(at)s. This is how it is now.", name=full_name(last), at=stamp(last.at))

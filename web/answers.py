@@ -43,6 +43,8 @@ NOTICES = (
     "hidden",
     "shown-again",
     "cancelled",
+    "step",
+    "picked",
     "password-changed",
     "logged-out-there",
 )

@@ -1,11 +1,19 @@
 """What the request of a thread says, field by field, in the reader's language: for the patient and for the staff alike."""
 
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from practice import appointments, results
 from practice.amendments import AmendmentState, amendment_of
-from practice.appointments import AppointmentState, appointment_of
+from practice.appointments import AppointmentRequest, AppointmentState, ProposedTime, appointment_of, proposed_times
+from practice.requests import RequestVerb
 from practice.results import HandOver, Media, ResultState, result_of
 from practice.settings import RequestType
 from practice.threads import MOVES, Event, Opened
-from web.formats import clock, day
+from web.formats import clock, day, minutes_long, moment_long
 from web.formats import gettext as _
 from web.formats import lazy_gettext as _l
 
@@ -48,31 +56,78 @@ EVENT_WORDS = {
     Event.REOPENED: _l("not closed after all"),
     Event.RECALLED: _l("an answer taken back before it was sent"),
     Event.DUPLICATE: _l("closed as a duplicate"),
+    Event.REQUEST: _l("next step of the request"),
 }
 """What happened to a thread, in its history."""
+STEP_WORDS = {
+    RequestVerb.CONFIRM: _l("appointment confirmed"),
+    RequestVerb.PROPOSE: _l("times proposed"),
+    RequestVerb.PICK: _l("a proposed time picked"),
+    RequestVerb.TAKE_BACK: _l("the proposed times taken back"),
+    RequestVerb.CHANGE: _l("appointment changed"),
+    RequestVerb.PREPARE: _l("in preparation"),
+    RequestVerb.MAKE_READY: _l("ready for pick-up"),
+    RequestVerb.PICK_UP: _l("picked up"),
+    RequestVerb.SEND: _l("sent"),
+    RequestVerb.DECLINE: _l("declined"),
+    RequestVerb.CANCEL: _l("cancelled"),
+}
+"""What happened to a request, in the history of its thread."""
 
 Facts = list[tuple[str, str]]
 
 
-def facts_of(opened: Opened) -> Facts:
-    """Names and values of a thread's request, empty values left out; one statement, none for Others.
+@dataclass(frozen=True)
+class Asked:
+    """The request of a thread: what it says, what staff can do next, and of an appointment which times can be picked."""
+
+    facts: Facts = field(default_factory=list)
+    steps: list[RequestVerb] = field(default_factory=list)
+    times: list[ProposedTime] = field(default_factory=list)
+    appointment: AppointmentRequest | None = None
+    place: str = ""  # where the patient wants to come
+
+
+def asked_of(opened: Opened) -> Asked:
+    """The request of a thread; two statements at most, none for Others.
 
     One that was handed on may have another type than it was sent as: the request goes along, whichever it is.
     """
     kind, thread = opened.head.type, opened.head.id
     is_handed = any(event.did in MOVES for event in opened.events)
+    of_types: dict[RequestType, Callable[[int], Asked | None]]
     of_types = {RequestType.APPOINTMENT: _appointment, RequestType.RESULT: _result, RequestType.AMENDMENT: _amendment}
-    asked = of_types.values() if is_handed else [of_types[kind]] if kind in of_types else []
-    return [(name, value) for of_type in asked for name, value in of_type(thread) if value]
+    tried = of_types.values() if is_handed else [of_types[kind]] if kind in of_types else []
+    return next((asked for of_type in tried if (asked := of_type(thread))), Asked())
 
 
-def _appointment(thread: int) -> Facts:
+def facts_of(opened: Opened) -> Facts:
+    """Names and values of a thread's request, empty values left out."""
+    return asked_of(opened).facts
+
+
+def _filled(facts: Facts) -> Facts:
+    return [(name, value) for name, value in facts if value]
+
+
+def slot_words(starts_at: datetime, minutes: int | None) -> str:
+    """Tuesday, December 1, 2026, 10:00 (30 minutes)"""
+    if not minutes:
+        return moment_long(starts_at)
+    return _("%(when)s (%(length)s)", when=moment_long(starts_at), length=minutes_long(minutes))
+
+
+def _appointment(thread: int) -> Asked | None:
     found = appointment_of(thread)
     if found is None:
-        return []
+        return None
     wish, facility, physician = found
-    return [
+    times = proposed_times(thread) if wish.state == AppointmentState.REQUESTED else []
+    facts = [
         (_("State"), str(STATES[wish.state])),
+        (_("Date and time"), slot_words(wish.starts_at, wish.minutes) if wish.starts_at else ""),
+        (_("Place"), wish.place or ""),
+        (_("Proposed times"), "\n".join(slot_words(one.starts_at, one.minutes) for one in times)),
         (_("Facility"), facility),
         (_("Referring physician"), physician or ""),
         (_("Reason for visit"), wish.reason),
@@ -81,6 +136,7 @@ def _appointment(thread: int) -> Facts:
         (_("Preferred time range"), time_range(*(clock(at) if at else "" for at in (wish.from_time, wish.to_time)))),
         (_("Comments"), wish.comments),
     ]
+    return Asked(_filled(facts), appointments.steps_of(wish, has_times=bool(times)), times, wish, facility)
 
 
 def time_range(first: str, last: str) -> str:
@@ -89,23 +145,36 @@ def time_range(first: str, last: str) -> str:
     return _("from %(time)s", time=first) if first else _("until %(time)s", time=last) if last else ""
 
 
-def _result(thread: int) -> Facts:
+def _result(thread: int) -> Asked | None:
     found = result_of(thread)
     if found is None:
-        return []
+        return None
     order, location = found
-    return [
+    facts = [
         (_("State"), str(STATES[order.state])),
+        (_("Ready at"), order.ready_at_place or ""),
+        (_("Ready until"), day(order.ready_until) if order.ready_until else ""),
+        (_("Picked up by"), order.picked_up_by or ""),
+        (_("Paper shown"), order.paper_shown or ""),
         (_("Which type of media"), ", ".join(str(MEDIA[media]) for media in order.media)),
         (_("How to receive it"), str(HAND_OVER[order.hand_over])),
         (_("Location"), location or ""),
         (_("All studies"), _("Yes") if order.is_all_studies else _("No")),
         (_("Exam date"), day(order.exam_date) if order.exam_date else ""),
     ]
+    return Asked(_filled(facts), results.steps_of(order), place=location or "")
 
 
-def _amendment(thread: int) -> Facts:
+def _amendment(thread: int) -> Asked | None:
     found = amendment_of(thread)
     if found is None:
-        return []
-    return [(_("State"), str(STATES[found.state])), (_("From"), found.from_value), (_("To"), found.to_value)]
+        return None
+    facts = [(_("State"), str(STATES[found.state])), (_("From"), found.from_value), (_("To"), found.to_value)]
+    return Asked(_filled(facts))
+
+
+def event_words(event: Any) -> str:
+    """What happened, for the history: of a request, which step."""
+    if event.did == Event.REQUEST:
+        return str(STEP_WORDS[RequestVerb(json.loads(event.words)["verb"])])
+    return str(EVENT_WORDS[event.did])

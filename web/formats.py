@@ -134,6 +134,8 @@ def end_of_today() -> datetime:
 def _pattern(skeleton: str, language: str) -> DateTimePattern:
     if skeleton == "long":
         return get_date_format("long", locale=language)
+    if skeleton == "full":
+        return get_date_format("full", locale=language)
     patterns = {
         "day": "EEE, MMM d",
         "moment": "EEE, MMM d, H:mm",
@@ -180,6 +182,15 @@ def moment(value: datetime) -> str:
     if at.date() == _today_of_page():
         return gettext("Today, %(time)s", time=_format(at, "time"))
     return _format(at, "moment")
+
+
+def moment_long(value: datetime) -> str:
+    """Of an appointment: Tuesday, December 1, 2026, 10:00"""
+    return gettext("%(day)s, %(time)s", day=_format(local(value).date(), "full"), time=_format(local(value), "time"))
+
+
+def minutes_long(value: int) -> str:
+    return gettext("%(n)s minutes", n=value)
 
 
 def brief(value: datetime) -> str:
@@ -364,6 +375,8 @@ def set_up(app: Flask) -> None:
             day,
             long_day,
             moment,
+            moment_long,
+            minutes_long,
             brief,
             due_day,
             stamp,

@@ -1,18 +1,20 @@
 """Example data for the patient's views."""
 
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from practice.db import COMMAND, db, now, transaction
+from practice.appointments import ProposedTime, Slot, confirm, propose
+from practice.db import COMMAND, db, new_key, now, transaction
 from practice.demo import PASSWORD
 from practice.own_account import key_of
 from practice.people import Person, hash_password
+from practice.requests import Letter
 from practice.sessions import LoginSession, open_session
 from practice.settings import the_practice
 from practice.setup import save_logo
-from practice.threads import Thread
+from practice.threads import Thread, last_message_id
 from tests.examples.admin_practice import PICTURE
 
 
@@ -50,7 +52,29 @@ def cancellation(cast: Any) -> dict[str, Any]:
     db.session.close()
     key = db.session.scalars(sa.select(Thread.key).order_by(Thread.id.desc())).first()
     others = [(cast.jihae, {"key": key}), (cast.hugo, {"key": key})]
-    return {"own": {"key": key}, "player": cast.sophie, "others": others, "data": {"key": "k2"}}
+    return {"own": {"key": key}, "player": cast.sophie, "others": others, "data": {"key": "k2", "state": "requested"}}
+
+
+def proposed(cast: Any) -> dict[str, Any]:
+    made = cancellation(cast)
+    key = made["own"]["key"]
+    day = now().date() + timedelta(days=7)
+    slots = [Slot(day, time(hour), 30, "Room 4") for hour in (10, 11)]
+    thread = cast.thread(key)
+    letter = Letter("Pick one", new_key(), last_message_id(db.session, thread.id))
+    propose(key, slots, letter=letter, by=cast.sam.actor)
+    db.session.close()
+    time_key = db.session.scalars(sa.select(ProposedTime.key).order_by(ProposedTime.id.desc())).first()
+    return made | {"data": {"key": new_key(), "time": time_key}}
+
+
+def confirmed(cast: Any) -> dict[str, Any]:
+    made = cancellation(cast)
+    key = made["own"]["key"]
+    slot = Slot(now().date() + timedelta(days=7), time(10), 30, "Room 4")
+    letter = Letter("Come", new_key(), last_message_id(db.session, cast.thread(key).id))
+    confirm(key, slot, letter=letter, by=cast.sam.actor)
+    return made
 
 
 def kept_draft(cast: Any) -> dict[str, Any]:
@@ -130,6 +154,8 @@ EXAMPLES = {
     "portal.message": message,
     "portal.reply": reply,
     "portal.cancel_request": cancellation,
+    "portal.pick_time": proposed,
+    "portal.calendar_file": confirmed,
     "portal.drafts": nothing,
     "portal.save_draft": draft,
     "portal.delete_draft": kept_draft,

@@ -8,7 +8,7 @@ from practice import conversations
 from practice.bulk import Act, act_on_many
 from practice.canned_replies import add_canned_reply
 from practice.db import db, new_key
-from practice.threads import Message, Thread
+from practice.threads import Message, Thread, last_message_id
 from tests.examples.portal import log_in, password
 
 
@@ -62,6 +62,15 @@ def _claimed(cast: Any) -> dict[str, Any]:
 
 def _reply(cast: Any) -> dict[str, Any]:
     return _thread(cast, {"key": new_key(), "seen": "0", "body": "Hello"})
+
+
+def _step(cast: Any) -> dict[str, Any]:
+    """Declining: the first thread without words of another kind."""
+    made = _thread(cast)
+    key = made["own"]["key"]
+    data = {"key": new_key(), "seen": str(last_message_id(db.session, cast.thread(key).id)), "note": "Full"}
+    others = [(who, own | {"step": "decline"}) for who, own in made["others"]]
+    return made | {"own": {"key": key, "step": "decline"}, "others": others, "data": data}
 
 
 def _note(cast: Any) -> dict[str, Any]:
@@ -126,6 +135,8 @@ EXAMPLES = {
     "staff.close_as_duplicate": lambda cast: _with(_thread(cast), of=cast.send(cast.sophie, "Appointment")),
     "staff.delete": _answered,
     "staff.restore": _answered,
+    "staff.request_step": _step,
+    "staff.take_step": _step,
     "staff.respond": _thread,
     "staff.insert_canned": _insert,
     "staff.canned_replies": nothing,

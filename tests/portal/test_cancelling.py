@@ -13,7 +13,7 @@ from tests.examples.portal import appointment, result
 
 POSSIBLE = {
     AppointmentState.REQUESTED: True,
-    AppointmentState.CONFIRMED: False,
+    AppointmentState.CONFIRMED: True,
     AppointmentState.DECLINED: False,
     AppointmentState.CANCELLED: False,
     ResultState.REQUESTED: True,
@@ -52,26 +52,29 @@ STATES = [(m, s) for m, kind in ((AppointmentRequest, AppointmentState), (Result
 
 
 @pytest.mark.parametrize(("model", "state"), STATES, ids=str)
-def test_only_what_is_not_confirmed_can_be_cancelled(cast, model, state):
+def test_what_can_be_cancelled_in_which_state(cast, model, state):
     key = asked(cast, model)
     put(model, state)
     shown = cast.sophie.get(f"/messages/{key}/cancellation").text
     listed = cast.sophie.get("/appointments" if model is AppointmentRequest else "/results").text
-    answer = cast.sophie.post(f"/messages/{key}/cancellation", {"key": "c1"})
+    reason = "I am away" if state == AppointmentState.CONFIRMED else ""
+    answer = cast.sophie.post(f"/messages/{key}/cancellation", {"key": "c1", "state": state, "reason": reason})
     if POSSIBLE[state]:
         assert answer.status_code == 303 and "is cancelled" in cast.sophie.get(answer.headers["Location"]).text
-        assert state_of(model) == "cancelled" and bodies()[-1] == CANCELLED and "Keep it" in shown
+        assert state_of(model) == "cancelled" and "Keep it" in shown
+        assert bodies()[-1] == ("I cancel this appointment.\n\nReason: I am away" if reason else CANCELLED)
     else:
         assert answer.status_code == 409 and "cannot be cancelled here any more" in answer.text and "Keep it" not in shown
         assert state_of(model) == state and CANCELLED not in bodies()
-    assert (f"/messages/{key}/cancellation" in listed) is POSSIBLE[state]
+    if state != AppointmentState.CONFIRMED:  # it has no time here, so it is no upcoming one
+        assert (f"/messages/{key}/cancellation" in listed) is POSSIBLE[state]
 
 
 @pytest.mark.parametrize("transitions", [appointments.TRANSITIONS, results.TRANSITIONS])
 def test_every_state_but_the_first_is_reached_and_no_end_is_left(transitions):
     states = type(next(iter(transitions))[0])
     reached = {to for to in transitions.values()}
-    assert reached == set(states) - {states.REQUESTED}
+    assert reached | {states.REQUESTED} == set(states)
     ends = {AppointmentState.DECLINED, AppointmentState.CANCELLED, ResultState.DECLINED, ResultState.CANCELLED, ResultState.SENT}
     assert not [pair for pair in transitions if pair[0] in ends]
     assert {verb for _, verb in transitions} <= set(RequestVerb)
@@ -80,7 +83,7 @@ def test_every_state_but_the_first_is_reached_and_no_end_is_left(transitions):
 def test_the_staff_in_charge_see_it_unread(cast):
     key = asked(cast, AppointmentRequest)
     cast.answer(cast.sam, key)
-    cast.sophie.post(f"/messages/{key}/cancellation", {"key": "c1"})
+    cast.sophie.post(f"/messages/{key}/cancellation", {"key": "c1", "state": "requested"})
     assert "In Box (1)" in cast.sam.get("/staff/").text
     page = cast.sam.get(f"/staff/messages/{key}").text
     assert CANCELLED in page and "Cancelled" in page
@@ -89,19 +92,19 @@ def test_the_staff_in_charge_see_it_unread(cast):
 def test_sent_twice_it_is_cancelled_once(cast):
     key = asked(cast, ResultRequest)
     for _ in range(2):
-        assert cast.sophie.post(f"/messages/{key}/cancellation", {"key": "c1"}).status_code == 303
+        assert cast.sophie.post(f"/messages/{key}/cancellation", {"key": "c1", "state": "requested"}).status_code == 303
     assert bodies().count(CANCELLED) == 1
-    assert cast.sophie.post(f"/messages/{key}/cancellation", {"key": "c2"}).status_code == 409
+    assert cast.sophie.post(f"/messages/{key}/cancellation", {"key": "c2", "state": "requested"}).status_code == 409
     assert bodies().count(CANCELLED) == 1
 
 
 def test_nobody_elses_and_nothing_that_is_no_request(cast):
     key = asked(cast, AppointmentRequest)
     for player in (cast.jihae, cast.hugo):
-        assert player.post(f"/messages/{key}/cancellation", {"key": "c1"}).status_code == 404
+        assert player.post(f"/messages/{key}/cancellation", {"key": "c1", "state": "requested"}).status_code == 404
     other = cast.send(cast.sophie, "Others", to="Clinicians")
     assert cast.sophie.get(f"/messages/{other}/cancellation").status_code == 404
-    assert cast.sophie.post(f"/messages/{other}/cancellation", {"key": "c1"}).status_code == 404
+    assert cast.sophie.post(f"/messages/{other}/cancellation", {"key": "c1", "state": "requested"}).status_code == 404
     assert CANCELLED not in bodies()
 
 

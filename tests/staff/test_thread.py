@@ -56,10 +56,11 @@ def test_a_look_leaves_one_row_an_hour(cast):
     assert looks_at(cast, key) == 2
 
 
-def test_opening_takes_seven_statements_and_a_write_and_the_fields_one_more(cast, statements):
-    others, appointment = cast.send(cast.sophie, "Others"), cast.send(cast.sophie, "Appointment")
+def test_opening_takes_seven_statements_and_a_write_and_those_of_the_request_more(cast, statements):
+    others, appointment, result = (cast.send(cast.sophie, kind) for kind in ("Others", "Appointment", "Result"))
+    cast.change("Media Manager", staff=[cast.fay])
     cast.fay.get("/staff/")
-    for key, most in ((others, 8), (appointment, 9)):
+    for key, most in ((others, 8), (result, 9), (appointment, 10)):  # with the times that are proposed
         with statements() as found:
             cast.fay.get(f"/staff/messages/{key}", htmx=True)
         assert len(found) == most and sum(s.startswith("INSERT") for s in found) == 1, found
