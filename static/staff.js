@@ -76,7 +76,7 @@
     const known = new Map(rowsIn(list).map((row) => [row.id, row])), rows = rowsIn(there);
     const added = rows.filter((row) => !known.has(row.id));
     const isSame = rows.length === known.size && !added.length && rows.every((row, n) => row.id === rowsIn(list)[n].id);
-    for (const row of rows) if (known.has(row.id)) renew(known.get(row.id), row);
+    for (const row of rows) if (known.has(row.id)) renew(known.get(row.id), row.cloneNode(true));
     const button = list.querySelector("[data-show-news]");
     list.waiting = null;
     button.hidden = true;

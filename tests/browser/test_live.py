@@ -7,8 +7,12 @@ import pytest
 import sqlalchemy as sa
 from playwright.sync_api import Page, expect
 
+from practice import conversations
+from practice.db import Actor, db, new_key
+from practice.people import Person
 from practice.sessions import LoginSession
-from tests.browser.conftest import Desk, Desks
+from practice.threads import Thread
+from tests.browser.conftest import APPS, Desk, Desks
 from tests.browser.test_journeys import write_message
 from tests.browser.test_morning import mornings_messages
 from tests.browser.test_what_must_follow import sent
@@ -32,6 +36,15 @@ def polls(page: Page, times: int = 1) -> None:
         with page.expect_response(lambda r: "/staff/news" in r.url):
             page.clock.run_for(10_000)
         page.wait_for_function("() => true")
+
+
+def writes_on(address: str, key: str) -> None:
+    """The patient writes once more in this conversation."""
+    with APPS[address].app_context():
+        whose = sa.select(Person.id, Person.last_name).join(Thread, Thread.patient_id == Person.id).where(Thread.key == key)
+        by = Actor(*db.session.execute(whose).one())
+        db.session.remove()
+        conversations.reply(key, body="And one thing more", form_key=new_key(), by=by)
 
 
 @pytest.fixture
@@ -126,6 +139,28 @@ def test_what_is_ticked_stays_when_news_come_and_when_they_are_shown(own: str, o
     polls(page)
     expect(page.locator("#message-rows tbody tr").first).to_have_id(f"row-{key}")
     expect(row).to_have_count(0)
+
+
+def test_what_waits_knows_nothing_of_what_was_ticked_or_open_when_it_came(own: str, own_desks: Desks, nurse: Desk) -> None:
+    """Unticked meanwhile, a box has the new version; another message opened meanwhile, that one alone is marked."""
+    first, second = (sent(own_desks("sophie"), write_message, f"Question {n}") for n in range(2))
+    page = nurse.page
+    nurse.go(f"/staff/messages/{first}")
+    box = page.locator(f"#row-{first}").get_by_role("checkbox")
+    box.check()
+    before = box.get_attribute("value")
+    writes_on(own, first)
+    sent(own_desks("jihae"), write_message, "One more")
+    polls(page)
+    expect(page.get_by_role("button", name="Show 1 new message")).to_be_visible()
+    expect(box).to_have_attribute("value", str(before))
+    box.uncheck()
+    page.locator(f"#row-{second} a.item-title").click()
+    expect(page.locator(f"#row-{second}")).to_have_class(re.compile("is-open"))
+    page.get_by_role("button", name="Show 1 new message").click()
+    expect(box).not_to_have_attribute("value", str(before))
+    expect(page.locator("#message-rows .is-open")).to_have_count(1)
+    expect(page.locator(f"#row-{second}")).to_have_class(re.compile("is-open"))
 
 
 def leave_alone(page: Page) -> None:

@@ -3,16 +3,11 @@
 import re
 
 import pytest
-import sqlalchemy as sa
 from playwright.sync_api import expect
 
-from practice import conversations
-from practice.db import Actor, db, new_key
-from practice.people import Person
-from practice.threads import Thread
-from tests.browser.conftest import APPS, Desk, Desks
+from tests.browser.conftest import Desk, Desks
 from tests.browser.test_journeys import write_message
-from tests.browser.test_live import polls
+from tests.browser.test_live import polls, writes_on
 from tests.browser.test_what_must_follow import sent
 
 pytestmark = pytest.mark.browser
@@ -87,12 +82,3 @@ def test_what_the_patient_wrote_on_since_it_was_ticked_is_not_closed(own: str, o
     expect(results).to_contain_text("Closed: 1")
     expect(results).to_contain_text("changed by somebody else meanwhile")
     expect(nurse.page.locator(f"#row-{keys[0]}")).to_be_visible()
-
-
-def writes_on(address: str, key: str) -> None:
-    """The patient writes once more in this conversation."""
-    with APPS[address].app_context():
-        whose = sa.select(Person.id, Person.last_name).join(Thread, Thread.patient_id == Person.id).where(Thread.key == key)
-        by = Actor(*db.session.execute(whose).one())
-        db.session.remove()
-        conversations.reply(key, body="And one thing more", form_key=new_key(), by=by)
