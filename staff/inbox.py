@@ -102,10 +102,10 @@ def listed(which: str, *, key: str | None = None) -> dict[str, Any]:
 
 def news_tag(there: dict[str, Any]) -> str:
     """Another one as soon as something changed in what the person has, and every ten minutes, because a list says how long one
-    waits. `there`: what the address says of the list."""
+    waits, and whether the patient has read, which moves no version. `there`: what the address says of the list."""
     box, at = my_box(), now()
     mine = [(one.key, one.title, one.instead_of) for one in box.mine], [(a.id, a.version, a.titles) for a in box.shared]
-    return hashlib.sha256(repr((mine, at.date(), at.hour, at.minute // 10, there)).encode()).hexdigest()[:22]
+    return hashlib.sha256(repr((mine, at.date(), at.hour, at.minute // 10, sorted(there.items()))).encode()).hexdigest()[:22]
 
 
 def _batch() -> bulk.Results | None:
@@ -122,6 +122,11 @@ def row_words(box: Box, kept: dict[str, Any]) -> dict[str, Any]:
         "tonight": end_of_today(),
         "kept": kept,
     }
+
+
+def which_list() -> str:
+    """Which list the address names, as a page or beside the open message."""
+    return "sent" if request.args.get("which") == "sent" else "in_box"
 
 
 def kept() -> dict[str, Any]:
@@ -162,7 +167,7 @@ def matching(most: int) -> list[tuple[str, int]]:
 
 def beside(key: str, *, is_newer: bool) -> tuple[str | None, dict[str, Any]]:
     """The thread that stands before or after this one in the list beside it, and what an address says of the list then."""
-    box, which = my_box(), "sent" if request.args.get("which") == "sent" else "in_box"
+    box, which = my_box(), which_list()
     values, _carried = searched(which, request.args.get("filter", "")[:22])
     wanted = wanted_of(which, values)
     place = place_in_box(key, box.audiences, wanted=wanted, is_newer=is_newer) if wanted else None

@@ -11,7 +11,7 @@ from practice.notes import last_note_id
 from practice.threads import thread_of_box
 from staff import blueprint
 from staff.box import my_box
-from staff.inbox import kept, listed, news_tag
+from staff.inbox import kept, listed, news_tag, which_list
 from web.answers import Answer, to
 from web.asked import version_in
 from web.gate import is_poll, visitor
@@ -20,13 +20,13 @@ from web.gate import is_poll, visitor
 @blueprint.get("/news")
 def news() -> Answer:
     """The list as it is now with the numbers above it; 304 while nothing has changed in what one has."""
+    which = which_list()
     if not is_poll():
-        return to("staff.sent_items" if "which" in kept() else "staff.inbox", **kept())
+        return to("staff.sent_items" if which == "sent" else "staff.inbox", **kept())
     tag = news_tag(kept())
     if request.if_none_match.contains(tag):
         answer = Response(status=304)
     else:
-        which = "sent" if request.args.get("which") == "sent" else "in_box"
         answer = make_response(render_template("staff/_news.html", **listed(which)))
     answer.set_etag(tag)
     return answer

@@ -16,7 +16,7 @@ from practice.requests import RequestVerb
 from practice.threads import NEWEST, Event, Opened, opened_by_staff, way_of
 from staff import blueprint
 from staff.box import my_box, unread
-from staff.inbox import beside, kept, listed, row_words
+from staff.inbox import beside, kept, listed, row_words, which_list
 from web.answers import Answer, is_htmx, notice, to
 from web.asked import version_in
 from web.facts import asked_of, event_words
@@ -103,7 +103,7 @@ def restore(key: str) -> Answer:
 
 
 def kept_of_in_box() -> dict[str, Any]:
-    return {} if "which" in kept() else kept()
+    return {} if which_list() == "sent" else kept()
 
 
 def _act(key: str, verb: Callable[..., None], done: str) -> Answer:
@@ -151,8 +151,7 @@ def in_pane(fragment: str, template: str, status: int, context: dict[str, Any], 
     """A fragment of the pane, or the page that has it beside the list; `of_page`: what that page says besides."""
     if is_htmx():
         return render_template(fragment, unread=unread(), htmx=True, **context), status
-    which = "sent" if request.args.get("which") == "sent" else "in_box"
-    return render_template(template, **listed(which) | of_page | context), status
+    return render_template(template, **listed(which_list()) | of_page | context), status
 
 
 def shown(found: Opened) -> dict[str, Any]:

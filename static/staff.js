@@ -10,7 +10,7 @@
   /* Asked by the page, not by the person: it never keeps anybody logged in. Null: nothing new, or the network is away. */
   async function poll(address, { headers = {}, ...more } = {}) {
     const answer = await fetch(address, { cache: "no-store", redirect: "manual", headers: { "X-Poll": "1", ...headers }, ...more }).catch(() => null);
-    if (answer?.type === "opaqueredirect" || answer?.status === 401) location.replace(location.href);  /* the session is over */
+    if ((answer?.type === "opaqueredirect" || answer?.status === 401) && part("list")) leave();  /* the session is over */
     return answer?.ok || answer?.status === 404 ? answer : null;
   }
 
@@ -20,34 +20,55 @@
     return made.content;
   }
 
-  /* Puts a part where one of the same id stands, if it says something else and nobody is in it. */
+  /* Puts a part where one of the same id stands, if it says something else. False: somebody is in it, so it has to wait. */
   function put(fresh) {
     const there = fresh && part(fresh.id);
-    if (!there || there.innerHTML === fresh.innerHTML || there.contains(document.activeElement)) return;
+    if (!there || there.innerHTML === fresh.innerHTML) return true;
+    if (there.contains(document.activeElement)) return false;
     there.innerHTML = fresh.innerHTML;
     htmx.process(there);
+    return true;
+  }
+
+  /* ---- What is taken away: what was typed in the pane is shown to copy. ---- */
+  const typed = () => [...(pane()?.querySelectorAll("textarea, input[type=text]") ?? [])].map((one) => one.value.trim()).filter(Boolean).join("\n\n");
+
+  function takeAway(place, notice) {
+    const text = typed(), gone = part(notice).content.cloneNode(true);
+    if (text) gone.querySelector("textarea").value = text;
+    else gone.querySelector(".field").remove();
+    place.replaceChildren(gone);
+    place.querySelector("[data-focus]").focus();
+  }
+
+  /* Without the list nothing asks again, and without the header nothing counts down. */
+  function leave() {
+    if (!typed()) { location.replace(location.href); return; }
+    document.querySelector("header").remove();
+    takeAway(part("main"), "logged-off-notice");
   }
 
   /* ---- News of the list. What is read or typed stays where it is: rows change in place; new ones wait for a calm list. ---- */
-  let waiting = null;
   const rowsIn = (root) => [...root.querySelectorAll("#message-rows tbody > tr")];
-  /* Nobody is in the list, with pointer or focus, and its head is in sight (or all of it hidden, beside a message on a phone). */
-  const isCalm = (list) => !list.contains(document.activeElement) && !list.matches(":hover") && (list.scrollTop === 0 && (scrollY === 0 || !list.offsetParent));
+  const isTicked = (row) => !!row.querySelector(".pick :checked");
+  /* Nobody is in the list, with pointer, focus or ticks, and its head is in sight (or all of it hidden, beside a message on a phone). */
+  const isCalm = (list) => !list.contains(document.activeElement) && !list.matches(":hover") && !rowsIn(list).some(isTicked)
+    && (list.scrollTop === 0 && (scrollY === 0 || !list.offsetParent));
 
   function renew(row, fresh) {
-    const isOpen = row.classList.contains("is-open"), box = row.querySelector("[type=checkbox]"), isTicked = box?.checked;
-    if (isOpen) {
+    const tick = row.querySelector(".pick :checked");
+    if (tick) fresh.querySelector(".pick input").value = tick.value;  /* the version that was ticked: nobody has seen a newer one */
+    if (row.classList.contains("is-open")) {
       fresh.classList.add("is-open");
       fresh.querySelector("a.item-title").setAttribute("aria-current", "true");
     }
     if (row.className === fresh.className && row.innerHTML === fresh.innerHTML) return;
-    const hadFocus = row.contains(document.activeElement) && document.activeElement.matches("a") ? "a.item-title" : "[type=checkbox]";
-    const wasInside = row.contains(document.activeElement);
+    const focused = ["a.item-title", ".pick input"].find((control) => row.querySelector(control) === document.activeElement);
     row.className = fresh.className;
     row.innerHTML = fresh.innerHTML;
-    if (isTicked) row.querySelector("[type=checkbox]").checked = true;
+    if (tick) row.querySelector(".pick input").checked = true;
     htmx.process(row);
-    if (wasInside) row.querySelector(hadFocus)?.focus({ preventScroll: true });
+    if (focused) row.querySelector(focused).focus({ preventScroll: true });
   }
 
   function showNews(fresh, isAsked) {
@@ -55,13 +76,13 @@
     const known = new Map(rowsIn(list).map((row) => [row.id, row])), rows = rowsIn(there);
     const added = rows.filter((row) => !known.has(row.id));
     const isSame = rows.length === known.size && !added.length && rows.every((row, n) => row.id === rowsIn(list)[n].id);
-    for (const row of rows) if (known.has(row.id)) renew(known.get(row.id), row);
+    for (const row of rows) if (known.has(row.id)) renew(known.get(row.id), row.cloneNode(true));
     const button = list.querySelector("[data-show-news]");
-    waiting = null;
+    list.waiting = null;
     button.hidden = true;
     if (isSame) return;
     if (!isAsked && !isCalm(list)) {
-      waiting = fresh;
+      list.waiting = fresh;  /* what takes the place of this list knows nothing of it */
       button.hidden = !added.length;
       button.textContent = added.length === 1 ? button.dataset.one : button.dataset.many.replace("%(n)s", added.length);
       return;
@@ -72,7 +93,9 @@
       htmx.process(list);
     } else {
       const shown = rows.map((row) => known.get(row.id) ?? row);
-      if (open && !shown.includes(open)) shown.splice([...body.children].indexOf(open), 0, open);  /* it left the list, but is being read */
+      for (const [n, row] of [...body.children].entries()) {  /* it left the list, but is being read or is ticked */
+        if ((row === open || isTicked(row)) && !shown.includes(row)) shown.splice(n, 0, row);
+      }
       body.replaceChildren(...shown);
       list.querySelector(".pager")?.remove();
       list.append(...there.querySelectorAll(".pager"));
@@ -85,17 +108,16 @@
     const list = part("list");
     if (!list?.dataset.news || document.hidden) return;
     const answer = await poll(list.dataset.news, { headers: { "If-None-Match": `"${list.dataset.tag}"` } });
-    if (!answer?.ok) {
-      if (waiting) showNews(waiting, false);
+    const html = answer?.ok && await answer.text();
+    if (!list.isConnected) return;  /* another search was made meanwhile */
+    if (!html) {
+      if (list.waiting) showNews(list.waiting, false);
       return;
     }
-    const fresh = parsed(await answer.text());
-    if (!list.isConnected) return;  /* another search was made meanwhile */
-    list.dataset.tag = fresh.querySelector("#list").dataset.tag;
-    const count = part("in-box-count"), now = fresh.querySelector("#in-box-count");
+    const fresh = parsed(html), count = part("in-box-count"), now = fresh.querySelector("#in-box-count");
     if (document.title.startsWith(count.textContent)) document.title = document.title.replace(count.textContent, now.textContent);
-    put(now);
-    put(fresh.querySelector("#marked"));
+    const isPut = [now, fresh.querySelector("#marked")].map(put);
+    if (isPut.every(Boolean)) list.dataset.tag = fresh.querySelector("#list").dataset.tag;  /* else it is asked for once more */
     showNews(fresh, false);
   }
 
@@ -116,15 +138,10 @@
     put(fresh.querySelector("#pane-news"));
   }
 
-  /* It is not theirs any more: what stands there goes, what they typed is shown to copy. */
+  /* It is not theirs any more. */
   function lose(key) {
-    const text = pane().querySelector("form.writer textarea[name=body]")?.value;
-    const gone = part("gone-notice").content.cloneNode(true);
-    if (text) gone.querySelector("textarea").value = text;
-    else gone.querySelector(".field").remove();
-    pane().replaceChildren(gone);
+    takeAway(pane(), "gone-notice");
     rowOf(key)?.remove();
-    pane().querySelector("[data-focus]").focus();
   }
 
   /* ---- Single keys, each for something on the page that is pressed in its place; the list stands in staff/keyboard.py ---- */
@@ -149,12 +166,12 @@
     e: () => (document.querySelector("#message-rows .pick :checked") ? document.querySelector("#many [value=close]") : inPane("[data-key=e]"))?.click(),
     x: () => rowHere()?.querySelector(".pick input")?.click(),
     "/": () => document.getElementById("f-last_name")?.focus(),
-    "?": () => part("keyboard").click(),
+    "?": () => part("keyboard")?.click(),
   };
 
   document.addEventListener("keydown", (event) => {
     const { key, target } = event, send = inPane("form[data-writes] [data-send]");
-    if (key === "Enter" && (event.ctrlKey || event.metaKey) && send && (target.form === send.form || !target.matches(TYPED_IN))) {
+    if (key === "Enter" && (event.ctrlKey || event.metaKey) && send && target.form === send.form) {
       event.preventDefault();
       send.click();
       return;
@@ -186,5 +203,5 @@
     }).observe(pane(), { childList: true });
   });
   document.addEventListener("visibilitychange", () => { if (!document.hidden) ask(); });
-  document.addEventListener("click", ({ target }) => { if (target.closest("[data-show-news]") && waiting) showNews(waiting, true); });
+  document.addEventListener("click", ({ target }) => { if (target.closest("[data-show-news]")) showNews(part("list").waiting, true); });
 })();

@@ -1,12 +1,20 @@
 """The Message Box lives: news come without moving what is read or typed, and colleagues see each other, with several at once."""
 
+import re
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Desk, Desks
+from practice import conversations
+from practice.db import Actor, db, new_key
+from practice.people import Person
+from practice.sessions import LoginSession
+from practice.threads import Thread
+from tests.browser.conftest import APPS, Desk, Desks
 from tests.browser.test_journeys import write_message
+from tests.browser.test_morning import mornings_messages
 from tests.browser.test_what_must_follow import sent
 
 pytestmark = pytest.mark.browser
@@ -28,6 +36,15 @@ def polls(page: Page, times: int = 1) -> None:
         with page.expect_response(lambda r: "/staff/news" in r.url):
             page.clock.run_for(10_000)
         page.wait_for_function("() => true")
+
+
+def writes_on(address: str, key: str) -> None:
+    """The patient writes once more in this conversation."""
+    with APPS[address].app_context():
+        whose = sa.select(Person.id, Person.last_name).join(Thread, Thread.patient_id == Person.id).where(Thread.key == key)
+        by = Actor(*db.session.execute(whose).one())
+        db.session.remove()
+        conversations.reply(key, body="And one thing more", form_key=new_key(), by=by)
 
 
 @pytest.fixture
@@ -100,6 +117,136 @@ def test_nothing_new_costs_304_and_the_session_ends_all_the_same(nurse: Desk) ->
     assert answers == [304, 304, 304]
 
 
+def test_what_is_ticked_stays_when_news_come_and_when_they_are_shown(own: str, own_desks: Desks, nurse: Desk) -> None:
+    last = mornings_messages(own)[-25]
+    page, sophie = nurse.page, own_desks("sophie")
+    nurse.go("/staff/")
+    row = page.locator(f"#row-{last}")
+    expect(page.locator("#message-rows tbody tr").last).to_have_id(f"row-{last}")
+    row.get_by_role("checkbox").check()
+    leave_alone(page)
+    key = sent(sophie, write_message, "One more")
+    polls(page)
+    show = page.get_by_role("button", name="Show 1 new message")
+    expect(show).to_be_visible()
+    expect(row.get_by_role("checkbox")).to_be_checked()
+    show.click()
+    expect(page.locator("#message-rows tbody tr").first).to_have_id(f"row-{key}")
+    expect(row.get_by_role("checkbox")).to_be_checked()
+    row.get_by_role("checkbox").uncheck()
+    leave_alone(page)
+    key = sent(sophie, write_message, "And another")
+    polls(page)
+    expect(page.locator("#message-rows tbody tr").first).to_have_id(f"row-{key}")
+    expect(row).to_have_count(0)
+
+
+def test_what_waits_knows_nothing_of_what_was_ticked_or_open_when_it_came(own: str, own_desks: Desks, nurse: Desk) -> None:
+    """Unticked meanwhile, a box has the new version; another message opened meanwhile, that one alone is marked."""
+    first, second = (sent(own_desks("sophie"), write_message, f"Question {n}") for n in range(2))
+    page = nurse.page
+    nurse.go(f"/staff/messages/{first}")
+    box = page.locator(f"#row-{first}").get_by_role("checkbox")
+    box.check()
+    before = box.get_attribute("value")
+    writes_on(own, first)
+    sent(own_desks("jihae"), write_message, "One more")
+    polls(page)
+    expect(page.get_by_role("button", name="Show 1 new message")).to_be_visible()
+    expect(box).to_have_attribute("value", str(before))
+    box.uncheck()
+    page.locator(f"#row-{second} a.item-title").click()
+    expect(page.locator(f"#row-{second}")).to_have_class(re.compile("is-open"))
+    page.get_by_role("button", name="Show 1 new message").click()
+    expect(box).not_to_have_attribute("value", str(before))
+    expect(page.locator("#message-rows .is-open")).to_have_count(1)
+    expect(page.locator(f"#row-{second}")).to_have_class(re.compile("is-open"))
+
+
+def leave_alone(page: Page) -> None:
+    """Neither pointer nor focus is in the list, and its head is in sight."""
+    page.evaluate("document.activeElement.blur(); scrollTo(0, 0); document.getElementById('list').scrollTo(0, 0)")
+    page.mouse.move(5, 5)
+
+
+def test_what_waits_of_one_list_never_comes_into_another(own_desks: Desks, nurse: Desk) -> None:
+    page = nurse.page
+    nurse.go("/staff/")
+    page.get_by_label("Last name").fill("kwon")
+    page.locator("a.item-title").first.focus()
+    other = sent(own_desks("jihae"), write_message, "Not of this search")
+    polls(page)
+    expect(page.get_by_role("button", name="Show 1 new message")).to_be_visible()
+    page.get_by_label("Last name").fill("lee")
+    with page.expect_response(lambda r: r.url.endswith("/searches")):
+        page.get_by_role("button", name="Search").click()
+    expect(page).to_have_url(re.compile("filter="))
+    page.mouse.move(5, 5)
+    polls(page)
+    expect(page.locator(f"#row-{other}")).to_have_count(0)
+
+
+def test_a_number_under_the_focus_waits_for_the_next_poll(own_desks: Desks, nurse: Desk) -> None:
+    """The links to what is pressing are not changed while one of them has the focus, but then they are."""
+    page = nurse.page
+    nurse.go("/staff/")
+    urgent = page.locator("#marked").get_by_role("link", name="Urgent words")
+    before = urgent.inner_text()
+    urgent.focus()
+    own_desks("sophie").go("/messages/new")
+    sent(own_desks("sophie"), write_urgently, "I have chest pain")
+    polls(page)
+    expect(urgent).to_have_text(before)
+    expect(urgent).to_be_focused()
+    urgent.blur()
+    polls(page)
+    expect(urgent).not_to_have_text(before)
+
+
+def write_urgently(desk: Desk, words: str) -> None:
+    """The patient is warned, and sends it all the same."""
+    write_message(desk, words)
+    desk.page.get_by_role("button", name="Send").click()
+
+
+def end_sessions(database: sa.Engine) -> None:
+    """As if everybody had been logged off elsewhere."""
+    with database.begin() as connection:
+        connection.execute(sa.delete(LoginSession))
+
+
+def test_logged_off_elsewhere_what_is_typed_stays_to_copy_and_the_rest_goes(own_database: sa.Engine, nurse: Desk) -> None:
+    page = nurse.page
+    nurse.go("/staff/")
+    row = page.locator("#message-rows tbody tr").first
+    row.locator("a.item-title").click()
+    page.get_by_role("link", name="Respond").click()
+    page.get_by_label("Your reply").fill("Half a sentence")
+    end_sessions(own_database)
+    asked: list[str] = []
+    page.on("request", lambda r: asked.append(r.url))
+    polls(page)
+    expect(page.get_by_text("You are not logged in any more")).to_be_visible()
+    expect(page.get_by_label("What you were writing, to copy")).to_have_value("Half a sentence")
+    expect(row).to_have_count(0)
+    asked.clear()
+    page.clock.run_for(60_000)
+    page.keyboard.press("?")
+    assert [url for url in asked if "/news" in url or "/presence" in url] == []
+    page.get_by_role("link", name="Log in").click()
+    expect(page.get_by_label("Password")).to_be_visible()
+
+
+def test_logged_off_elsewhere_with_nothing_typed_one_comes_to_the_log_in(own_database: sa.Engine, nurse: Desk) -> None:
+    page = nurse.page
+    nurse.go("/staff/")
+    page.locator("a.item-title").first.click()
+    expect(page.locator("#pane h2")).to_be_visible()
+    end_sessions(own_database)
+    page.clock.run_for(10_000)
+    expect(page.get_by_label("Password")).to_be_visible()
+
+
 # ---- Presence ------------------------------------------------------------------------------------
 
 
@@ -139,11 +286,17 @@ def test_an_answer_of_a_colleague_is_told_in_the_open_message(own_desks: Desks, 
     expect(nurse.page.locator("#toolbar")).to_contain_text("Received by FRONTDESK, FAY")
 
 
-def test_who_loses_the_message_while_writing_sees_no_word_of_it_and_keeps_the_text(own_desks: Desks, nurse: Desk) -> None:
+WRITES = {"Respond": "Your reply", "Add note": "Internal note", "Transfer": "Reason"}
+
+
+@pytest.mark.parametrize("what", WRITES)
+def test_who_loses_the_message_while_writing_sees_no_word_of_it_and_keeps_the_text(
+    own_desks: Desks, nurse: Desk, what: str
+) -> None:
     key = sent(own_desks("sophie"), write_message, "Only for clinicians")
     nurse.go(f"/staff/messages/{key}")
-    nurse.page.get_by_role("link", name="Respond").click()
-    nurse.page.get_by_label("Your reply").fill("What I wrote")
+    nurse.page.get_by_role("link", name=what).click()
+    nurse.page.get_by_label(WRITES[what]).fill("What I wrote")
     colleague = own_desks("frontdesk")
     colleague.go(f"/staff/messages/{key}")
     colleague.page.get_by_role("link", name="Transfer").click()

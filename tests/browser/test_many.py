@@ -6,6 +6,9 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Desk, Desks
+from tests.browser.test_journeys import write_message
+from tests.browser.test_live import polls, writes_on
+from tests.browser.test_what_must_follow import sent
 
 pytestmark = pytest.mark.browser
 
@@ -58,3 +61,24 @@ def test_all_are_ticked_by_one_and_handed_to_a_colleague(own_desks: Desks) -> No
         nurse.page.get_by_role("button", name="FRONTDESK, FAY").click()
     done = re.search(r"Handed over: (\d+)", nurse.page.locator(".many-results").inner_text())
     assert done and 0 < int(done[1]) <= rows
+
+
+def test_what_the_patient_wrote_on_since_it_was_ticked_is_not_closed(own: str, own_desks: Desks) -> None:
+    """The row shows the news at once, but what was ticked is what one had seen."""
+    keys = [sent(own_desks("sophie"), write_message, f"Question {n}") for n in range(2)]
+    nurse = own_desks("nurse")
+    nurse.page.clock.install()
+    nurse.go("/staff/")
+    for key in keys:
+        nurse.page.locator(f"#row-{key}").get_by_role("checkbox").check()
+    writes_on(own, keys[0])
+    for _ in range(2):  # whatever is refreshed twice too
+        writes_on(own, keys[0])
+        polls(nurse.page)
+    box = nurse.page.locator(f"#row-{keys[0]}").get_by_role("checkbox")
+    expect(box).to_be_checked()
+    press(nurse, "Close")
+    results = nurse.page.locator(".many-results")
+    expect(results).to_contain_text("Closed: 1")
+    expect(results).to_contain_text("changed by somebody else meanwhile")
+    expect(nurse.page.locator(f"#row-{keys[0]}")).to_be_visible()

@@ -105,6 +105,7 @@ def by_keyboard(hand: Hand) -> None:
         opened(hand, lambda: hand.press("j" if number else "o"))  # noqa: B023
         hand.press("1")
         expect(page.get_by_label("Your reply")).not_to_have_value("")
+        page.wait_for_function("document.activeElement.closest('form[data-writes]')")
         sends(hand, lambda: hand.press("Control+Enter"))
         hand.each.append(hand.all - before)
     for did in ("close", "hand over"):

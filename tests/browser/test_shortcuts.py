@@ -96,3 +96,22 @@ def test_where_there_is_nothing_to_press_a_key_does_nothing(nurse: Desk) -> None
         for key in "jxkrce1":
             nurse.page.keyboard.press(key)
         assert nurse.page.url.endswith(path)
+
+
+def test_control_enter_sends_from_within_the_form_alone(nurse: Desk) -> None:
+    page = nurse.page
+    press(page, "o", "/presence")
+    press(page, "r", "/reply")
+    text = page.get_by_label("Your reply")
+    expect(text).to_be_focused()
+    text.fill("Not finished")
+    posts: list[str] = []
+    page.on("request", lambda r: posts.append(r.url) if r.method == "POST" and "/replies" in r.url else None)
+    text.blur()
+    page.keyboard.press("Control+Enter")
+    page.locator("#pane h2").evaluate("(head) => { head.tabIndex = -1; head.focus(); }")
+    page.keyboard.press("Control+Enter")
+    expect(text).to_have_value("Not finished")
+    assert posts == []
+    text.focus()
+    press(page, "Control+Enter", "/replies")

@@ -88,6 +88,33 @@ def test_news_are_of_the_list_that_is_shown(cast):
     assert rows(asked(cast.fay, "", "?which=sent")) == [first]
 
 
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_nothing_new_is_304_on_another_page_of_sent_items_and_of_what_is_searched_for_too(cast, place):
+    key = cast.send(cast.sophie, "Appointment")
+    searched = cast.sam.post("/staff/searches", {"last_name": "kwon"}).location
+    for address in (f"{searched}&{place}={key}", f"/staff/?only=urgent&{place}={key}", f"/staff/sent?{place}={key}"):
+        page = cast.sam.get(address)
+        query = re.search(r'data-news="/staff/news([^"]*)"', page.text)[1].replace("&amp;", "&")
+        assert f"{place}={key}" in query and asked(cast.sam, tag_of(page), query).status_code == 304
+
+
+def test_that_the_patient_has_read_an_answer_is_news_after_ten_minutes_at_the_latest(cast):
+    """The read mark is all that a patient's look may write, so the audience has no other version."""
+    key = cast.send(cast.sophie, "Appointment")
+    cast.answer(cast.fay, key)
+    page = cast.fay.get("/staff/sent")
+    cast.sophie.get(f"/messages/{key}")
+    with clock_at(now() + timedelta(minutes=10)):
+        news = asked(cast.fay, tag_of(page), "?which=sent")
+        assert "Not read yet" in page.text and news.status_code == 200 and "Not read yet" not in news.text
+
+
+def test_a_list_that_is_none_is_the_in_box(cast):
+    key = cast.send(cast.sophie, "Appointment")
+    assert cast.sam.get("/staff/news?which=other").location.startswith("/staff/?")
+    assert rows(asked(cast.sam, "", "?which=other")) == [key]
+
+
 def test_a_poll_never_prolongs_a_session(cast):
     key = cast.send(cast.sophie, "Appointment")
     ends = db.session.scalar(sa.select(LoginSession.idle_ends_at).where(LoginSession.person_id == cast.sam.id))
