@@ -104,6 +104,7 @@ VERBS: dict[str, Any] = {
     "denied": _l("was refused"),
     # The audit, and what comes by itself
     "export_audit": _l("exported the audit"),
+    "export_numbers": _l("exported numbers"),
     "seal the audit": _l("sealed the audit"),
     "log the audit's seal": _l("wrote the seal of the audit into the log"),
     "deliver what waited": _l("delivered what waited"),
@@ -112,6 +113,7 @@ VERBS: dict[str, Any] = {
     "forget old imports": _l("deleted files that were not imported"),
     "forget ended links": _l("deleted links that ended"),
     "forget sent notices": _l("deleted notices that were sent"),
+    "sum up the numbers": _l("summed up the numbers of a day"),
     "forget who was there": _l("deleted signs of who had a thread open"),
     "forget acts on many": _l("deleted the results of acts on several threads"),
     "set_up_demo": _l("set up the demo"),
