@@ -26,7 +26,7 @@ from practice.settings import RequestType, the_practice
 from practice.threads import Message, Thread
 
 HOURS_OF_WEEK = 7 * 24
-# How finely waits are told apart, in minutes: up to the first by steps of the second. Rounded up, so that "half within 2 h" holds.
+# How finely waits are told apart, in minutes: up to the first by steps of the second. Rounded up, so that "half within" holds.
 STEPS = ((60, 5), (12 * 60, 15), (72 * 60, 60), (None, 12 * 60))
 STILL_OPEN = timedelta(hours=1)  # so long after its end a day is not summed up: an answer may still be recalled
 
