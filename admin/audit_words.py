@@ -133,6 +133,8 @@ FIELDS: dict[str, Any] = {
     "was": _l("Before"),
     "is_in_use": _l("In Use"),
     "list": _l("List"),
+    "table": _l("Table"),
+    "by": _l("By"),
     "login": _l("ID"),
     "last_name": _l("Last name"),
     "first_name": _l("First name"),
