@@ -68,11 +68,8 @@ class Tally(Model):
 def count_received(tx: Transaction, thread: Thread, message: Message) -> None:
     """The patient wrote, and it was routed: the message stands under whoever has the conversation now."""
     day, hour = place_of(message.sent_at, the_practice(tx.session).time_zone)
-    has = list(tx.session.scalars(_HAS, {"audience": thread.audience_id})) or [None]
-    shared = {"day": day, "type": thread.type, "number": 1, "message_id": message.id}
-    rows = [{"what": What.RECEIVED, "communicator_id": None, "slot": hour, **shared}]
-    rows += [{"what": What.REACHED, "communicator_id": one, "slot": 0, **shared} for one in has]
-    tx.session.connection().execute(_INSERT, rows)
+    values = {"day": day, "hour": hour, "type": thread.type.value, "audience": thread.audience_id, "message": message.id}
+    tx.session.connection().execute(_INSERT_RECEIVED, values)
 
 
 def count_answer(tx: Transaction, thread: Thread, message: Message) -> None:
@@ -96,11 +93,14 @@ def uncount(tx: Transaction, message: int) -> None:
     tx.session.execute(sa.delete(Tally).where(Tally.message_id == message).execution_options(synchronize_session=False))
 
 
-_HAS = (
-    sa.select(AudienceCommunicator.communicator_id)
-    .where(AudienceCommunicator.audience_id == sa.bindparam("audience"))
-    .order_by(AudienceCommunicator.communicator_id)
-)
+# One statement, for a patient waits for it: the message, and a row for each communicator that has it or, without any, for none.
+_INSERT_RECEIVED = sa.text(f"""
+    INSERT INTO tally (what, day, type, communicator_id, slot, number, message_id)
+    SELECT '{What.RECEIVED}', :day, :type, CAST(NULL AS INTEGER), :hour, 1, :message
+    UNION ALL
+    SELECT '{What.REACHED}', :day, :type, a.communicator_id, 0, 1, :message
+    FROM (SELECT 1 AS one) AS nobody LEFT JOIN audience_communicator a ON a.audience_id = :audience
+""").bindparams(sa.bindparam("day", type_=sa.Date))
 _INSERT = Tally.__table__.insert()  # type: ignore[attr-defined]
 
 
