@@ -3,7 +3,7 @@
 Both are served by gunicorn with two sync workers on the same database, small and large, and are asked in turn by one client
 that opens a connection for each request: product small, floor small, product large, floor large, and again. A slow moment
 of the machine meets all four alike. Then the In Box by every filter and
-the question for news, the pages of a patient who has 5,000 of the messages, and the pages of the admin in
+the question for news, the pages of a patient who has 5,000 of the messages, the admin's numbers, and the pages of the admin in
 a large practice, product and floor in turn. Takes about half an hour.
 
 `--only` and `--times` are for a look at a part or with fewer requests, which prints the figures and writes no file.
@@ -15,7 +15,7 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import admin, box, measure, patient, report
+from bench import admin, box, measure, numbers, patient, report
 from bench.site import Site, databases
 
 MESSAGES = 100_000
@@ -27,6 +27,7 @@ def main() -> int:
     crowds: list[admin.Crowd] = []
     heavies: list[patient.Heavy] = []
     boxes: list[box.Boxed] = []
+    counted: list[numbers.Counted] = []
     for kind in databases():
         if asked.database not in (None, kind):
             continue
@@ -41,15 +42,17 @@ def main() -> int:
                             results.append(measure.measure(small, large, asked.times or measure.TIMES))
                         if asked.only in (None, "patient"):
                             heavies.append(patient.measure(large, asked.times or patient.TIMES))
+                        if asked.only in (None, "numbers"):
+                            counted.append(numbers.measure(large, asked.times or numbers.TIMES))
                 if asked.only in (None, "admin"):
                     with Site(kind, 1_000, folder, is_crowded=True) as crowded:
                         crowds.append(admin.measure(small, crowded, asked.times or admin.TIMES))
-    text = report.written(results, boxes, heavies, crowds, datetime.now(UTC).date())
+    text = report.written(results, boxes, heavies, counted, crowds, datetime.now(UTC).date())
     if asked == argparse.Namespace(only=None, database=None, messages=MESSAGES, times=None):
         Path("docs").mkdir(exist_ok=True)
         Path("docs/performance.md").write_text(text, encoding="utf-8")
     print(text)
-    problems = [words for one in (*results, *boxes, *heavies, *crowds) for words in one.problems]
+    problems = [words for one in (*results, *boxes, *heavies, *counted, *crowds) for words in one.problems]
     for words in problems:
         print(f"bench: {words}", file=sys.stderr)
     return 1 if problems else 0
@@ -57,7 +60,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser("bench")
-    parser.add_argument("--only", choices=("messages", "box", "patient", "admin"))
+    parser.add_argument("--only", choices=("messages", "box", "patient", "numbers", "admin"))
     parser.add_argument("--database", choices=("sqlite", "postgresql"))
     parser.add_argument("--messages", type=int, default=MESSAGES, help="messages of the large database")
     parser.add_argument("--times", type=int, help="requests of each page")

@@ -65,6 +65,7 @@ COLUMNS = {
     "history": "thread_id at by_id did up_to_id words",
     "outbox": "key occasion person_id thread_id message_id state attempts next_at created_at",
     "audit": "at act actor_id actor_name session_id did about patient_id details",
+    "tally": "what day type communicator_id slot number message_id",
 }
 INSERTS = {
     table: f"INSERT INTO {table} ({', '.join(names.split())}) VALUES ({', '.join('?' * len(names.split()))})"
@@ -73,10 +74,12 @@ INSERTS = {
 WRITES = {
     "reply": [THREAD_OF, INSERTS["message"], ANSWERED, INSERTS["outbox"], INSERTS["audit"]],
     "submit": [PICKED, AUDIENCE, TOLD]
-    + [INSERTS[table] for table in ("thread", "message", "delivery", "history", "outbox", "audit")]
+    + [INSERTS[table] for table in ("thread", "message", "delivery", "history", "outbox", "tally", "tally", "audit")]
     + [COUNTED],
     "Send": [],
-    "Reply": [THREAD_OF, HAS_IT, TOLD, INSERTS["message"], WAITS, INSERTS["outbox"], INSERTS["audit"], COUNTED],
+    "Reply": [THREAD_OF, HAS_IT, TOLD, INSERTS["message"], WAITS, INSERTS["outbox"]]
+    + 2 * [INSERTS["tally"]]
+    + [INSERTS["audit"], COUNTED],
 }
 WRITES["Send"] = WRITES["submit"]
 """What the two writes send, in this order, between BEGIN and COMMIT; printed with the figures."""
@@ -117,6 +120,12 @@ class Database:
             self.held.execute("ROLLBACK")
             raise
         self.held.execute("COMMIT")
+
+    def tally(self, message: int, communicator: int | None, at: datetime) -> None:
+        """That the message came, and to whom."""
+        day = at.date().isoformat() if self.is_sqlite else at.date()
+        self.insert("tally", "received", day, "Others", None, at.weekday() * 24 + at.hour, 1, message)
+        self.insert("tally", "reached", day, "Others", communicator, 0, 1, message)
 
     def at(self, moment: datetime) -> Any:
         return moment.isoformat(" ", "microseconds") if self.is_sqlite else moment
@@ -199,6 +208,7 @@ def create_app() -> Flask:
             base.insert("history", thread, at, patient, "delivered", message, json.dumps({"title": to}))
             for (person,) in told:
                 base.insert("outbox", new_key(), "waiting", person, thread, message, "waiting", 0, at, at)
+            base.tally(message, communicator, present)
             base.insert("audit", at, new_key(), patient, "PATIENT", 1, "send", key, patient, "")
             base.run(COUNTED, audience)
         return redirect(f"/thread/{key}", 303)
@@ -219,6 +229,7 @@ def create_app() -> Flask:
             base.run(WAITS, at, True, True, at, due, thread)
             for (person,) in told:
                 base.insert("outbox", new_key(), "waiting", person, thread, message, "waiting", 0, at, at)
+            base.tally(message, None, present)  # the floor knows no communicator here
             base.insert("audit", at, new_key(), patient, "PATIENT", 1, "reply", form["thread"], patient, "")
             base.run(COUNTED, audience)
         return redirect(f"/thread/{form['thread']}", 303)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 from importlib.metadata import version
 
-from bench import admin, box, crowd, patient
+from bench import admin, box, crowd, numbers, patient
 from bench.measure import GROWTH, MEGABYTES, PAGES, RATIO, TIMES, Figures, Result
 
 LARGE = "100,000"
@@ -37,6 +37,10 @@ BEYOND = """
 With {messages:,} messages. Nothing new takes {beyond:.2f} ms beyond such an answer. {polling} staff who ask
 every ten seconds, half of them with a message open, keep the {workers} workers busy for {cores:.2f} cores of the 2.
 """
+NUMBERS = """# The admin's numbers
+
+Of {messages:,} messages, three years of a practice. Product and floor in turn, {times} requests each.
+"""
 CROWD = """# The admin's pages in a large practice
 
 {staff:,} staff, {communicators} communicators, {patients:,} patients and {audit:,} rows of audit around 1,000 messages; product
@@ -48,6 +52,7 @@ def written(
     results: Sequence[Result],
     boxes: Sequence[box.Boxed],
     heavies: Sequence[patient.Heavy],
+    counted: Sequence[numbers.Counted],
     crowds: Sequence[admin.Crowd],
     day: date,
 ) -> str:
@@ -58,7 +63,7 @@ def written(
             python=platform.python_version(),
             flask=version("flask"),
             sqlalchemy=version("sqlalchemy"),
-            databases=" and ".join(one.version for one in results or boxes or heavies or crowds),
+            databases=" and ".join(one.version for one in results or boxes or heavies or counted or crowds),
             times=TIMES,
             ratio=RATIO,
             growth=GROWTH,
@@ -72,12 +77,15 @@ def written(
     if heavies:
         parts.append(HEAVY.format(messages=patient.HAS, drafts=patient.DRAFTS, times=patient.TIMES))
     parts += [_lines(one) for one in heavies]
+    if counted:
+        parts.append(NUMBERS.format(messages=counted[0].messages, times=numbers.TIMES))
+    parts += [_lines(one) for one in counted]
     if crowds:
         sizes = {"staff": crowd.STAFF, "communicators": crowd.COMMUNICATORS, "patients": crowd.PATIENTS, "audit": crowd.AUDIT}
         parts.append(CROWD.format(**sizes, times=admin.TIMES))
     parts += [_crowd(one) for one in crowds]
     parts.append("# What the floors send\n")
-    parts += [_statements(one) for one in (*results, *boxes, *heavies, *crowds)]
+    parts += [_statements(one) for one in (*results, *boxes, *heavies, *counted, *crowds)]
     return "\n".join(parts)
 
 
@@ -103,7 +111,7 @@ def _crowd(found: admin.Crowd) -> str:
     return _lines(found, f"\n{took}\n")
 
 
-def _lines(found: admin.Crowd | patient.Heavy | box.Boxed, *more: str) -> str:
+def _lines(found: admin.Crowd | patient.Heavy | box.Boxed | numbers.Counted, *more: str) -> str:
     lines = [
         f"## {found.version}\n",
         "| page | median | p95 | floor: median | p95 | ratio | statements |",
@@ -129,7 +137,7 @@ def _marked(value: float, most: float) -> str:
     return f"**{value:.2f}**" if value > most else f"{value:.2f}"
 
 
-def _statements(result: Result | patient.Heavy | admin.Crowd | box.Boxed) -> str:
+def _statements(result: Result | patient.Heavy | admin.Crowd | box.Boxed | numbers.Counted) -> str:
     lines = []
     for page, statements in result.sql.items():
         lines += [f"### {page}, {result.version}\n", "```sql", *(" ".join(one.split()) + ";" for one in statements), "```\n"]

@@ -23,7 +23,7 @@ class AmendmentState(StrEnum):
 class Amendment(Model):
     __tablename__ = "amendment"
     thread_id: Mapped[int] = mapped_column(sa.ForeignKey("thread.id"), primary_key=True)
-    state: Mapped[AmendmentState] = mapped_column(choice(AmendmentState))
+    state: Mapped[AmendmentState] = mapped_column(choice(AmendmentState), index=True)
     value_id: Mapped[int] = mapped_column(sa.ForeignKey("record_value.id"))
     from_value: Mapped[str] = mapped_column(sa.Text)  # as the server read it when it was sent
     to_value: Mapped[str] = mapped_column(sa.Text)

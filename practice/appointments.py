@@ -48,7 +48,7 @@ OLDEST_PAST = 10  # past appointments shown; each stands among the requests too
 class AppointmentRequest(Model):
     __tablename__ = "appointment_request"
     thread_id: Mapped[int] = mapped_column(sa.ForeignKey("thread.id"), primary_key=True)
-    state: Mapped[AppointmentState] = mapped_column(choice(AppointmentState))
+    state: Mapped[AppointmentState] = mapped_column(choice(AppointmentState), index=True)
     facility_id: Mapped[int] = mapped_column(sa.ForeignKey("facility.id"))
     physician_id: Mapped[int | None] = mapped_column(sa.ForeignKey("referring_physician.id"))
     first_day: Mapped[date]

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from practice import routing
+from practice import numbers, routing
 from practice.calendar import business_hours_later, due_at, end_of_day, local_day
 from practice.communicators import AudienceCommunicator, Box, Communicator, box_of, eligible
 from practice.db import Actor, Transaction, again_if_doubled, changed, db, new_key, now, transaction
@@ -140,6 +140,7 @@ def send(
         _waits(tx, thread, practice, said=[title, body, *_texts(fields or {})])
         message = _write(tx, thread, body, form_key, digest, title=picked.title if picked else "")
         routing.route(tx, thread, message=message.id, picked=picked)
+        numbers.count_received(tx, thread, message)
         tx.about = thread.key
         return Sent(thread.key, thread.id, True)
 
@@ -166,6 +167,7 @@ def reply(thread_key: str, *, body: str, form_key: str, by: Actor) -> Sent:
             _waits_before_answer(thread)
         message = _write(tx, thread, body, form_key, digest, title="")
         routing.route(tx, thread, message=message.id)
+        numbers.count_received(tx, thread, message)
         return Sent(thread.key, thread.id, True)
 
 
@@ -252,6 +254,7 @@ def answer(
         keep_before(thread, {name: getattr(thread, name) for name in BEFORE})
         move(tx, thread, Verb.ANSWER)
         thread.last_staff_message_at = message.sent_at
+        numbers.count_answer(tx, thread, message)
         promise(thread, None, None)
         thread.closed_at = thread.removed_at = thread.hidden_by_patient_at = thread.duplicate_of_id = None
         thread.has_emergency_words = False
@@ -342,6 +345,7 @@ def recall(thread_key: str, *, message: str, pages: tuple[str, str], by: Actor) 
         record(tx, thread.id, Event.RECALLED, up_to=recalled.id)
         mark(tx, thread)
         untell(tx, message=recalled.id)
+        numbers.uncount(tx, recalled.id)
         is_start = thread.last_patient_message_at is None and thread.last_staff_message_at is None
         values = {"communicator": _key_of(tx.session, recalled.communicator_id), "body": recalled.body}
         if is_start:

@@ -12,7 +12,7 @@ import practice.canned_replies  # noqa: F401  for their tables: no job needs the
 import practice.notes  # noqa: F401
 import practice.patients  # noqa: F401
 import practice.trays  # noqa: F401
-from practice import audit, bulk, conversations, escalation, imports, links, outbox, presence, routing, sessions
+from practice import audit, bulk, conversations, escalation, imports, links, numbers, outbox, presence, routing, sessions
 from practice.db import SYSTEM, WRITE, Model, Transaction, changed, db, now, transaction
 from practice.threads import Thread
 
@@ -55,13 +55,14 @@ JOBS: dict[str, tuple[timedelta, Callable[[Transaction], int]]] = {
     "forget who was there": (timedelta(hours=1), lambda tx: presence.forget_gone(tx.session)),
     "forget acts on many": (timedelta(hours=1), lambda tx: bulk.forget_batches(tx.session)),
     "forget sent notices": (timedelta(hours=1), lambda tx: outbox.forget_sent(tx.session)),
+    "sum up the numbers": (timedelta(hours=1), numbers.sum_up),
 }
 """Name: how often, and what; answers how much it did. Each runs in one transaction with the moving of its time."""
 
 SILENT = {"seal the audit"}  # sealing its own audit row would never end
 
 
-AT_MOST = {"tell of what is overdue": escalation.BATCH}  # who has done so much is due again at once
+AT_MOST = {"tell of what is overdue": escalation.BATCH, "sum up the numbers": 1}  # who has done so much is due again at once
 
 
 def run_due_jobs() -> dict[str, int]:

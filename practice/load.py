@@ -27,6 +27,7 @@ from practice.conversations import promised_by
 from practice.coverage import save_communicator, set_staff_status
 from practice.db import COMMAND, SYSTEM, WRITE, Actor, Audit, Model, clock_at, db, new_key, now, transaction
 from practice.emergency import WORDS, emergency_words_in
+from practice.numbers import Tally, What, place_of, slot_of
 from practice.outbox import Notice, NoticeState, Occasion
 from practice.people import (
     AccountStatus,
@@ -223,6 +224,7 @@ class _Thread:
     removed_at: datetime | None = None
     read_at: datetime | None = None
     last_message: int = 0
+    spoke: int | None = None  # the communicator of the last answer
     looked: tuple[int, frozenset[int]] = (0, frozenset())  # the hour, and who has looked in it
 
     def begin_again(self) -> None:
@@ -246,6 +248,7 @@ class _Effect:
     new: tuple[_Communicator, ...] = ()
     received: bool = False
     tells: Occasion | None = None
+    waited: datetime | None = None  # since when, for the answer that this is
 
 
 # ---- The command ---------------------------------------------------------------------------------
@@ -273,6 +276,7 @@ def fill(*, patients: int | None, messages: int, seed: int, say: Callable[[str],
         say(f"{len(threads)} threads")
         trail = _Trail(world, writer, random.Random(f"{seed} words {begun}"), end)
         _live(trail, threads, end - SPAN, say)
+        trail.sum_up()
         writer.finish()
     finally:
         writer.close()
@@ -581,10 +585,10 @@ def _receive(thread: _Thread) -> bool:
 
 def _answer(_: _World, thread: _Thread, at: datetime) -> _Effect:
     thread.version += 2 if thread.is_unread or thread.unrouted_since else 1
-    received = _receive(thread)
+    received, waited = _receive(thread), thread.waiting_since
     thread.state, thread.last_staff = ThreadState.ANSWERED, at
     thread.waiting_since = thread.closed_at = thread.removed_at = None
-    return _Effect(received=received, tells=Occasion.ANSWERED)
+    return _Effect(received=received, tells=Occasion.ANSWERED, waited=waited)
 
 
 def _note(_: _World, thread: _Thread, at: datetime) -> _Effect:
@@ -692,6 +696,8 @@ class _Trail:
     writer: "_Writer"
     chance: random.Random
     end: datetime
+    sums: Counter[tuple[Any, ...]] = field(default_factory=Counter)  # by the columns of Tally that are alike
+    due: dict[tuple[RequestType, date], datetime] = field(default_factory=dict)  # promises of a day
 
     def leave(self, thread: _Thread, step: Step, at: datetime, effect: _Effect) -> None:
         writer, stamp = self.writer, self.writer.stamp(at)
@@ -716,6 +722,8 @@ class _Trail:
             writer.add(Delivery, (writer.take(Delivery), thread.id, new.id, new.title, stamp, None))
             words = json.dumps({"title": new.title}, ensure_ascii=False)
             self._record(thread, stamp, actor, Event.DELIVERED, thread.last_message, words)
+        if step in (Step.SEND, Step.REPLY, Step.ANSWER):
+            self._count(thread, step, at, effect)
         if effect.tells and at > self.end - outbox.KEPT:
             self._tell(thread, effect.tells, at)
         act = _key(self.chance)
@@ -725,6 +733,28 @@ class _Trail:
     def _record(self, thread: _Thread, stamp: Any, by: Actor, did: Event, up_to: int | None, words: str) -> None:
         writer = self.writer
         writer.add(History, (writer.take(History), thread.id, stamp, by.person, did.value, up_to, words))
+
+    def _count(self, thread: _Thread, step: Step, at: datetime, effect: _Effect) -> None:
+        """As practice/numbers.py, but summed up at once."""
+        zone, kind = self.world.practice.time_zone, thread.type
+        day, hour = place_of(at, zone)
+        if step != Step.ANSWER:
+            self.sums[What.RECEIVED, day, kind, None, hour] += 1
+            for one in [c.id for c in thread.has] or [None]:
+                self.sums[What.REACHED, day, kind, one, 0] += 1
+        elif effect.waited:
+            since = kind, place_of(effect.waited, zone)[0]
+            due = self.due.get(since) or self.due.setdefault(since, promised_by(self.world.practice, kind, effect.waited))
+            what = What.IN_TIME if at <= due else What.LATE
+            self.sums[what, day, kind, thread.spoke, slot_of(at - effect.waited)] += 1
+
+    def sum_up(self) -> None:
+        """The sums of all days. Of the present one too: what comes next is added beside them."""
+        writer, self.sums, sums = self.writer, Counter(), self.sums
+        for (what, day, kind, communicator, slot), number in sums.items():
+            row = (writer.take(Tally), what.value, writer.day(day), kind.value, communicator, slot, number, None)
+            writer.add(Tally, row)
+        writer.write()
 
     def _look(self, thread: _Thread, staff: int, at: datetime, stamp: Any) -> None:
         """Whoever acts has opened the thread: a line of the read log, one an hour."""
@@ -774,6 +804,7 @@ class _Trail:
             if step == Step.ANSWER or behalf is None:
                 behalf = min((c for c in thread.has if actor.person in c.members), key=lambda c: c.order)
             communicator, title = behalf.id, behalf.title
+            thread.spoke = communicator
             digest = digest_of(thread.key, body, behalf.key)
             if step == Step.START:
                 digest = digest_of(self.writer.person_key(thread.patient.id), behalf.key, thread.title, body)
@@ -854,9 +885,9 @@ def _key(chance: random.Random) -> str:
 # In this order a row finds what it refers to.
 TABLES: tuple[type[Model], ...] = (
     Person, Patient, RecordValue, Audience, AudienceCommunicator, Thread, Message, Delivery, History,
-    AppointmentRequest, ResultRequest, Amendment, ReadLog, Notice, Audit, audit.AuditSeal,
+    AppointmentRequest, ResultRequest, Amendment, ReadLog, Notice, Audit, audit.AuditSeal, Tally,
 )  # fmt: skip
-NUMBERED: tuple[type[Model], ...] = (Person, RecordValue, Audience, Thread, Message, Delivery, History, Notice, Audit)
+NUMBERED: tuple[type[Model], ...] = (Person, RecordValue, Audience, Thread, Message, Delivery, History, Notice, Audit, Tally)
 
 
 class _Writer:

@@ -61,7 +61,7 @@ class HandOver(StrEnum):
 class ResultRequest(Model):
     __tablename__ = "result_request"
     thread_id: Mapped[int] = mapped_column(sa.ForeignKey("thread.id"), primary_key=True)
-    state: Mapped[ResultState] = mapped_column(choice(ResultState))
+    state: Mapped[ResultState] = mapped_column(choice(ResultState), index=True)
     wants_report: Mapped[bool]
     wants_cd: Mapped[bool]
     wants_web_link: Mapped[bool]

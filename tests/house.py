@@ -27,7 +27,7 @@ LAYERS = (
     ("settings",),
     ("sessions", "audit", "outbox", "drafts", "absences", "links"),
     ("communicators", "threads"),
-    ("routing", "own_account", "inbox", "presence"),
+    ("routing", "own_account", "inbox", "presence", "numbers"),
     ("conversations",),
     ("requests", "notes", "canned_replies", "bulk"),
     ("escalation",),

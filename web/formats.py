@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel.dates import DateTimePattern, get_date_format, parse_pattern
-from babel.numbers import format_decimal
+from babel.numbers import format_decimal, format_percent
 from flask import Flask, g, has_request_context, request, url_for
 from flask_babel import get_locale, get_translations
 from flask_babel.speaklater import LazyString
@@ -140,6 +140,7 @@ def _pattern(skeleton: str, language: str) -> DateTimePattern:
         "day": "EEE, MMM d",
         "moment": "EEE, MMM d, H:mm",
         "short": "MMM d",
+        "month": "MMM y",
         "stamp": "MMM d HH:mm",
         "time": "H:mm",
     }
@@ -174,6 +175,16 @@ def day(value: datetime | date) -> str:
 def long_day(value: datetime | date) -> str:
     """November 25, 2026"""
     return _format(local(value).date() if isinstance(value, datetime) else value, "long")
+
+
+def short_day(value: date) -> str:
+    """Nov 25"""
+    return _format(value, "short")
+
+
+def month(value: date) -> str:
+    """Nov 2026, of any day in it"""
+    return _format(value, "month")
 
 
 def moment(value: datetime) -> str:
@@ -222,6 +233,15 @@ def wait(since: datetime) -> str:
     return gettext("%(n)s h", n=minutes // 60) if minutes < 24 * 60 else gettext("%(n)s d", n=minutes // (24 * 60))
 
 
+def minutes(value: int) -> str:
+    """So many minutes as one says them: 45 min, 2 h 15 min, 3 d 4 h"""
+    days, rest = divmod(value, 24 * 60)
+    hours, left = divmod(rest, 60)
+    parts = [gettext("%(n)s d", n=days)] if days else []
+    parts += [gettext("%(n)s h", n=hours)] if hours else []
+    return " ".join(parts + ([gettext("%(n)s min", n=left)] if left or not parts else []))
+
+
 def time_of_day(value: datetime) -> str:
     """10:42, of a stored moment."""
     return _format(local(value), "time")
@@ -234,6 +254,11 @@ def number(value: int) -> str:
 @lru_cache(maxsize=1024)
 def _number(value: int, language: str) -> str:
     return str(format_decimal(value, locale=language))
+
+
+def percent(value: int) -> str:
+    """Of a hundred, as one says it: 95%"""
+    return str(format_percent(value / 100, locale=_said().language))
 
 
 def phone_link(phone: str) -> str:

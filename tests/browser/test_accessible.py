@@ -54,6 +54,8 @@ PAGES = {
         "/admin/overdue",
         "/admin/removed",
         "/admin/openings",
+        "/admin/numbers",
+        "/admin/numbers?by=month",
         "/admin/audit",
         "/admin/staff",
         "/admin/staff?new=1",

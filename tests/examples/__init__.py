@@ -6,6 +6,7 @@ from tests.examples import (
     admin_audit,
     admin_coverage,
     admin_lists,
+    admin_numbers,
     admin_patients,
     admin_practice,
     admin_staff,
@@ -24,6 +25,7 @@ EXAMPLES = (
     | admin_coverage.EXAMPLES
     | absences.EXAMPLES
     | admin_lists.EXAMPLES
+    | admin_numbers.EXAMPLES
     | admin_patients.EXAMPLES
     | admin_practice.EXAMPLES
     | admin_staff.EXAMPLES
