@@ -204,6 +204,7 @@ class Player:
                 **how,
             )
             response.get_data()
+            response.close()  # the file behind it, where there is one
         for cookie in response.headers.getlist("Set-Cookie"):
             name, _, rest = cookie.partition("=")
             self.cookies[name] = rest.partition(";")[0]
