@@ -59,8 +59,8 @@ def posted(but: tuple[str, ...] = NEVER_KEPT) -> list[tuple[str, str]]:
         return []
     try:
         return [(n, v) for n in request.form for v in request.form.getlist(n) if n not in but and v.strip()]
-    except HTTPException:
-        return []  # too large to be read
+    except (HTTPException, OSError):
+        return []  # too large to be read, or to be laid down
 
 
 def shown(status: int, **context: Any) -> Response:
