@@ -6,7 +6,7 @@ Without JavaScript *Attach files* keeps the draft and leads to a page of its own
 import errno
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from flask import Flask, Response, render_template, request, send_file
 from werkzeug.datastructures import FileStorage
@@ -64,9 +64,8 @@ def attach_file(side: Side, draft: str) -> Answer:
     side.about(draft)
     try:
         file = _the_file()
-        attach(
-            me.person_id, draft=draft, name=file.filename or "", stream=file.stream, may_be_dicom=side.may_be_dicom, by=me.actor
-        )
+        stream = cast(BinaryIO, file.stream)
+        attach(me.person_id, draft=draft, name=file.filename or "", stream=stream, may_be_dicom=side.may_be_dicom, by=me.actor)
     except Invalid as invalid:
         return list_files(side, draft, status=422, error=_(invalid.text))
     except TooLarge:

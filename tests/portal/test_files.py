@@ -177,6 +177,7 @@ def test_too_large(cast):
     assert answer.status_code == 413 and "at most 10 MB" in answer.text
     assert len(rows()) == 1 and len(list(FILES.iterdir())) == 1
     assert "Text</textarea>" in cast.sophie.get("/messages/new?draft=d1").text
+    del answer
     gc.collect()
 
 
