@@ -14,7 +14,7 @@ import portal
 import staff
 from practice.db import db, set_up_engines
 from practice.settings import Practice
-from web import cli, config, demo_mails, errors, files, formats, gate, headers, invitations, login, logo
+from web import attached, cli, config, demo_mails, errors, files, formats, gate, headers, invitations, login, logo
 
 
 def create_app(settings: dict[str, Any] | None = None) -> Flask:
@@ -29,7 +29,7 @@ def create_app(settings: dict[str, Any] | None = None) -> Flask:
     Migrate(app, db, directory=str(cli.MIGRATIONS))
     Babel(app)
     Bootstrap5(app)
-    for part in (gate, headers, files, formats, errors, cli):
+    for part in (gate, headers, files, formats, attached, errors, cli):
         part.set_up(app)
     app.register_blueprint(health())
     app.register_blueprint(login.blueprint)

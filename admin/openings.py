@@ -13,6 +13,7 @@ from practice.errors import Invalid
 from practice.notes import notes_of
 from practice.threads import NEWEST, ThreadState
 from practice.trays import REASON_MAX, OpenedWithReason
+from web import attached
 from web.answers import Answer, page, to
 from web.facts import event_words, facts_of
 from web.formats import gettext as _
@@ -77,6 +78,16 @@ def opened_thread(key: str) -> Answer:
         event_words=event_words,
         state=state_words(head),
     )
+
+
+@blueprint.get("/threads/<key>/files/<file>")
+def file(key: str, file: str) -> Answer:
+    """A file of it, on the same terms."""
+    must_be_key(key)
+    head = trays.opened_with_reason(key, visitor().person_id).thread.head
+    found = threads.file_of_thread(head.id, file, is_for_patient=True)
+    note_look(head.id)
+    return attached.sent(found)
 
 
 def look_at(key: str) -> OpenedWithReason:

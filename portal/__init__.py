@@ -26,4 +26,4 @@ def shared() -> dict[str, Any]:
     }
 
 
-from portal import account, appointments, cancelling, copies, drafts, home, messages, records, results, writing  # noqa: E402, F401
+from portal import account, appointments, cancelling, copies, drafts, files, home, messages, records, results, writing  # noqa: E402, F401

@@ -49,7 +49,13 @@ def drafts() -> str:
 def save_draft(key: str) -> Answer:
     me = visitor()
     keep = partial(save, me.person_id, by=me.actor)
-    return keep_form(key, pages=FORMS, keep=keep, then=lambda done, _key: to("portal.drafts", **({"done": done} if done else {})))
+
+    def then(done: str, kept: str) -> Answer:
+        if "attach" in request.form and done != "draft-sent":
+            return to("portal.draft_files", key=kept, **({"done": done} if done == "draft-beside" else {}))
+        return to("portal.drafts", **({"done": done} if done else {}))
+
+    return keep_form(key, pages=FORMS, keep=keep, then=then)
 
 
 @blueprint.post("/drafts/<key>/deletion")

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from practice import numbers, routing
+from practice import files, numbers, routing
 from practice.calendar import business_hours_later, due_at, end_of_day, local_day
 from practice.communicators import AudienceCommunicator, Box, Communicator, box_of, eligible
 from practice.db import Actor, Transaction, again_if_doubled, changed, db, new_key, now, transaction
@@ -351,6 +351,7 @@ def recall(thread_key: str, *, message: str, pages: tuple[str, str], by: Actor) 
         if is_start:
             values |= {"patient": tx.session.get_one(Person, thread.patient_id).key, "title": thread.title}
         draft = put_back(tx, recalled.author_id, about=pages[is_start], values={name: [value] for name, value in values.items()})
+        files.give_back(tx.session, recalled.id, draft=draft)
         if recalled.sent_at <= now():  # it took long: the patient may be reading it
             raise Stale("it has arrived")
         return is_start, draft
@@ -776,6 +777,7 @@ def _write(
     tx.session.add(message)
     tx.session.flush()
     delete_draft(tx.session, message.author_id, form_key)
+    files.send_along(tx.session, message.author_id, form_key, message=message.id)
     return message
 
 

@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 import sqlalchemy as sa
+from flask import current_app
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import event
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
@@ -56,6 +58,16 @@ def choice(kind: type[StrEnum], *, is_checked: bool = True) -> sa.Enum:
     return sa.Enum(
         kind, native_enum=False, length=24, create_constraint=is_checked, values_callable=lambda e: [m.value for m in e]
     )
+
+
+def files_dir() -> Path:
+    """The folder of what is stored outside the database."""
+    return Path(current_app.config["FILES_DIR"])
+
+
+def clamd_socket() -> str:
+    """Where the virus scanner answers; empty where there is none."""
+    return str(current_app.config["CLAMD_SOCKET"])
 
 
 # ---- The clock -----------------------------------------------------------------------------------

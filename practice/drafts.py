@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from practice.db import Actor, Model, Transaction, changed, db, new_key, now, transaction
 from practice.errors import NotVisible, Stale, TooMany
+from practice.files import delete_bytes, drop_files
 from practice.people import Person
 
 ABOUT_MAX = 300
@@ -52,9 +53,8 @@ def save_draft(
     Raises DraftSent, Stale when another tab or device saved it after `seen`, TooMany beyond 500 drafts of one author.
     """
     with transaction(by=by, did="save_draft", about=key) as tx:
-        # Waits for whatever this author is sending at the moment, and then finds it sent.
-        tx.session.execute(sa.select(Person.id).where(Person.id == author).with_for_update())
-        if tx.session.scalar(_WAS_SENT, {"of": author, "named": key}):
+        wait_for_author(tx.session, author)
+        if was_sent_by(tx.session, author, key):
             raise DraftSent("sent meanwhile")
         draft = tx.session.scalar(sa.select(Draft).where(Draft.author_id == author, Draft.key == key))
         if seen is not None and seen != (draft.version if draft else 0):
@@ -78,6 +78,11 @@ def put_back(tx: Transaction, author: int, *, about: str, values: dict[str, list
     return key
 
 
+def wait_for_author(session: Session, author: int) -> None:
+    """Waits for whatever this author is sending at the moment: it is found sent then."""
+    session.execute(sa.select(Person.id).where(Person.id == author).with_for_update())
+
+
 def count_drafts(session: Session, author: int) -> int:
     return session.scalar(sa.select(sa.func.count()).where(Draft.author_id == author)) or 0
 
@@ -89,6 +94,11 @@ _WAS_SENT = sa.union_all(
 )
 
 
+def was_sent_by(session: Session, author: int, key: str) -> bool:
+    """Whether a message or note of theirs has this form's key."""
+    return session.scalar(_WAS_SENT, {"of": author, "named": key}) is not None
+
+
 def draft_values(author: int, key: str) -> dict[str, list[str]] | None:
     """What the author wrote under this key; None for anybody else's."""
     values = db.session.scalar(sa.select(Draft.values).where(Draft.author_id == author, Draft.key == key[:22]))
@@ -98,6 +108,11 @@ def draft_values(author: int, key: str) -> dict[str, list[str]] | None:
 def draft_version(author: int, key: str) -> int:
     """How often the draft was saved; 0 for one that is not there."""
     return db.session.scalar(sa.select(Draft.version).where(Draft.author_id == author, Draft.key == key[:22])) or 0
+
+
+def page_of_draft(author: int, key: str) -> str:
+    """The address of the page where the author's draft opens; empty where there is no such draft."""
+    return db.session.scalar(sa.select(Draft.about).where(Draft.author_id == author, Draft.key == key[:22])) or ""
 
 
 def draft_about(author: int, about: str) -> str:
@@ -136,10 +151,13 @@ def drafts_of(author: int, *, limit: int, before: str = "", after: str = "") -> 
 
 
 def discard_draft(author: int, *, key: str, by: Actor) -> None:
-    """The author throws a draft away. Raises NotVisible; done twice it is done once."""
+    """The author throws a draft away, its files too. Raises NotVisible; done twice it is done once."""
     with transaction(by=by, did="delete_draft", about=key) as tx:
+        wait_for_author(tx.session, author)  # a file may be coming in
         if not changed(tx.session, sa.delete(Draft).where(Draft.author_id == author, Draft.key == key)):
             raise NotVisible
+        stored = drop_files(tx.session, author, key)
+    delete_bytes(stored)
 
 
 def open_waiting_draft(author: int, *, by: Actor) -> tuple[str, str] | None:

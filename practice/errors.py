@@ -32,6 +32,12 @@ class Invalid(Refused):
         self.field, self.text, self.values = field, text, values
 
 
+class TooLarge(Refused):
+    """More than is taken at once."""
+
+    status = 413
+
+
 class Stale(Refused):
     """Somebody else was faster: what was seen is no longer so."""
 

@@ -12,7 +12,20 @@ import practice.canned_replies  # noqa: F401  for their tables: no job needs the
 import practice.notes  # noqa: F401
 import practice.patients  # noqa: F401
 import practice.trays  # noqa: F401
-from practice import audit, bulk, conversations, escalation, imports, links, numbers, outbox, presence, routing, sessions
+from practice import (
+    attachments,
+    audit,
+    bulk,
+    conversations,
+    escalation,
+    imports,
+    links,
+    numbers,
+    outbox,
+    presence,
+    routing,
+    sessions,
+)
 from practice.db import SYSTEM, WRITE, Model, Transaction, changed, db, now, transaction
 from practice.threads import Thread
 
@@ -54,6 +67,7 @@ JOBS: dict[str, tuple[timedelta, Callable[[Transaction], int]]] = {
     "forget ended links": (timedelta(hours=1), lambda tx: links.forget_ended(tx.session)),
     "forget who was there": (timedelta(hours=1), lambda tx: presence.forget_gone(tx.session)),
     "forget acts on many": (timedelta(hours=1), lambda tx: bulk.forget_batches(tx.session)),
+    "sweep stored files": (timedelta(hours=1), attachments.sweep),
     "forget sent notices": (timedelta(hours=1), lambda tx: outbox.forget_sent(tx.session)),
     "sum up the numbers": (timedelta(hours=1), numbers.sum_up),
 }
@@ -119,10 +133,14 @@ def work(send: Callable[[outbox.Leased], None] | None, *, is_over: Callable[[], 
     """
     engine = db.engines[WRITE]
     listener: Any = None
+    scan_at = 0.0
     while not is_over():
         try:
             done = run_due_jobs()
             sent = send_due(send) if send else 0
+            if time.monotonic() >= scan_at:
+                scanned = attachments.scan_waiting()
+                scan_at = time.monotonic() + (0 if scanned else 5)  # at once after some; else the scanner may be away
             if sent or done.get("seal the audit") == audit.BATCH:
                 continue
             if engine.dialect.name == "postgresql":

@@ -740,7 +740,8 @@ class _Trail:
         day, hour = place_of(at, zone)
         if step != Step.ANSWER:
             self.sums[What.RECEIVED, day, kind, None, hour] += 1
-            for one in [c.id for c in thread.has] or [None]:
+            reached: list[int | None] = [c.id for c in thread.has]
+            for one in reached or [None]:
                 self.sums[What.REACHED, day, kind, one, 0] += 1
         elif effect.waited:
             since = kind, place_of(effect.waited, zone)[0]
@@ -846,7 +847,7 @@ class _Trail:
         row = (
             (thread.id, AppointmentState.REQUESTED.value, facility, physician[0], writer.day(wish.first_day))
             + (writer.day(wish.last_day), "".join(map(str, wish.weekdays)), writer.hour(wish.from_time))
-            + (writer.hour(wish.to_time), wish.reason, wish.comments)
+            + (writer.hour(wish.to_time), wish.reason, wish.comments, *NOT_YET[:5])
         )
         return "request_appointment", wish.reason, asdict(wish), (AppointmentRequest, row)
 
@@ -864,7 +865,7 @@ class _Trail:
         wants = (Media.REPORT in order.media, Media.CD in order.media, Media.WEB_LINK in order.media)
         row = (
             (thread.id, ResultState.REQUESTED.value, *wants, order.hand_over.value, place[0] if place else None, is_all)
-            + (self.writer.day(order.exam_date) if order.exam_date else None, order.comments)
+            + (self.writer.day(order.exam_date) if order.exam_date else None, order.comments, *NOT_YET[:4])
         )  # fmt: skip
         return "request_result", order.comments or ", ".join(order.media), asdict(order), (ResultRequest, row)
 
@@ -873,6 +874,9 @@ class _Trail:
         to = self.chance.choice(("167 cm", "Stomach upset, not an allergy", "69 kg"))
         row = (thread.id, AmendmentState.QUEUED.value, value, says, to, body)
         return "request_amendment", body, {"value": key, "to": to, "memo": body}, (Amendment, row)
+
+
+NOT_YET = (None,) * 5  # what a request says from its next step on
 
 
 def _key(chance: random.Random) -> str:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -15,6 +15,8 @@ from sqlalchemy.orm import Mapped, Session, aliased, mapped_column, reconstructo
 
 from practice.db import Model, Transaction, choice, db, now
 from practice.errors import NotVisible, Stale
+from practice.files import SHOWN as FILE_SHOWN
+from practice.files import Attachment, files_of
 from practice.people import Patient, Person, fold
 from practice.settings import RequestType
 
@@ -476,6 +478,7 @@ _MESSAGES = (
         Message.body,
         Message.sent_at,
         Message.author_id,
+        sa.exists().where(Attachment.message_id == Message.id).correlate(Message).label("has_files"),
         Person.kind.label("author_kind"),
         Person.last_name,
         Person.first_name,
@@ -538,6 +541,7 @@ class Opened:
     events: list[Any]
     has_earlier: bool
     next_answer: Any = None  # of an earlier page: the answer of the practice that follows it
+    files: dict[int, list[Any]] = field(default_factory=dict)  # by message: files.SHOWN
 
     @property
     def last_id(self) -> int:
@@ -579,7 +583,26 @@ def _opened(head: Any, statement: Any, before: int, most: int, at: datetime) -> 
         events = list({e.id: e for e in (*events, *read(_EVENTS_OF, {"thread": head.id, "first": first}))}.values())
         events.sort(key=lambda e: -e.id)
         next_answer = read(_NEXT_ANSWER, asked).first()
-    return Opened(head, list(reversed(messages[:most])), list(reversed(events)), len(messages) > most, next_answer)
+    shown = list(reversed(messages[:most]))
+    files = files_of([m.id for m in shown if m.has_files])
+    return Opened(head, shown, list(reversed(events)), len(messages) > most, next_answer, files)
+
+
+_FILE_OF_THREAD = (
+    FILE_SHOWN.join(Message, Message.id == Attachment.message_id)
+    .where(Attachment.key == sa.bindparam("file"), Message.thread_id == sa.bindparam("thread"), STANDS)
+)  # fmt: skip
+_FILE_FOR_PATIENT = _FILE_OF_THREAD.where(Message.sent_at <= _present)
+
+
+def file_of_thread(thread: int, key: str, *, is_for_patient: bool = False) -> Any:
+    """A file of a message that stands in this thread (for the patient: that has arrived). Raises NotVisible. Whether the
+    thread may be seen was asked before."""
+    asked = {"file": key[:22], "thread": thread, "now": now()}
+    found = read(_FILE_FOR_PATIENT if is_for_patient else _FILE_OF_THREAD, asked).first()
+    if found is None:
+        raise NotVisible
+    return found
 
 
 NEIGHBOURS = 20

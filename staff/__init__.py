@@ -12,6 +12,7 @@ from staff import (  # noqa: E402, F401
     account,
     by_phone,
     canned_replies,
+    files,
     handling,
     inbox,
     keyboard,

@@ -134,6 +134,8 @@ def keep_draft(key: str) -> Answer:
     def then(done: str, draft: str) -> Answer:
         if done == "draft-sent":
             return to("staff.sent_items", done=done)
+        if "attach" in request.form:
+            return to("staff.draft_files", key=draft, **({"done": done} if done == "draft-beside" else {}))
         return to(page, **named, draft=draft, **({"done": done} if done else {}))
 
     return keep_form(key, pages=WITH_DRAFTS, keep=keep, then=then)

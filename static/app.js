@@ -134,6 +134,7 @@
     if (form.saving && !isLeaving) { form.waits = setTimeout(() => keepDraft(form), SAVE_AFTER); return; }
     const body = new FormData(form);
     body.set("draft_version", Number(body.get("draft_version")) + (form.saving ?? 0));  /* what is on its way arrives first */
+    if (form.isToAttach) body.set("attach", "yes");  /* to be kept even if nothing is written yet */
     if (isLeaving) body.set("leaving", "yes");
     form.isLarge = new Blob([...body.values()]).size > LARGE;
     form.isChanged = false;
@@ -213,9 +214,61 @@
   document.addEventListener("visibilitychange", () => { if (document.visibilityState === "hidden") keepAll(); });
   window.addEventListener("beforeunload", (event) => {  /* earlier than pagehide: a reload shall find it saved */
     keepAll();
-    const isAtRisk = (form) => !form.isSending && (form.isLost || (form.saving && (form.isLarge || !navigator.onLine)));
+    const isAtRisk = (form) => form.isAttaching || !form.isSending && (form.isLost || (form.saving && (form.isLarge || !navigator.onLine)));
     if (draftForms().some(isAtRisk)) event.preventDefault();
   });
+
+  /* ---- Files: the draft is kept, so that they have where to lie; then one request a file. ---- */
+  const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+  const filesOf = (form) => form.querySelector("[data-files]");
+
+  async function attachAll(form, chosen) {
+    if (!chosen.length || form.isAttaching) return;
+    form.isAttaching = true;
+    try {
+      while (form.saving) await pause(100);
+      form.isChanged = form.isToAttach = true;
+      await keepDraft(form);
+      form.isToAttach = false;
+      if (!Number(form.elements.draft_version.value)) return;  /* not kept: the line of the draft says why */
+      nameInAddress(form);
+      for (const file of chosen) if (!await attach(form, file)) break;
+    } finally { form.isAttaching = false; }
+  }
+
+  /* Whether the next one may follow. */
+  async function attach(form, file) {
+    const { files, most, going, large } = filesOf(form).dataset;
+    if (file.size > Number(most)) { sayDraft(form, fill(large, { name: file.name })); return false; }
+    sayDraft(form, fill(going, { name: file.name }));
+    const body = new FormData();
+    body.set("csrf_token", form.elements.csrf_token.value);
+    body.set("file", file);
+    return changeFiles(form, files, body);
+  }
+
+  async function changeFiles(form, address, body) {
+    let answer = null, html = "";
+    try {
+      answer = await fetch(address, { method: "POST", body, headers: { "HX-Request": "true" } });
+      html = await answer.text();
+    } catch { sayDraft(form, filesOf(form).dataset.lost); return false; }
+    if (!form.isConnected) return false;
+    setEnds(Number(answer.headers.get("Session-Ends")));
+    if (answer.headers.get("HX-Redirect")) { leave(answer.headers.get("HX-Redirect")); return false; }
+    if (answer.headers.get("HX-Retarget")) {
+      const alerts = document.getElementById("alerts");
+      alerts.innerHTML = html;
+      alerts.querySelector("[data-focus]")?.focus();
+      sayDraft(form, " ");
+      return false;
+    }
+    const hadFocus = filesOf(form).contains(document.activeElement);
+    filesOf(form).outerHTML = html;
+    if (hadFocus || document.activeElement === document.body) filesOf(form).querySelector("[data-attach]").focus();
+    sayDraft(form, filesOf(form).dataset.done);
+    return answer.ok;
+  }
 
   /* ---- Notices, focus, the open row ---- */
   function showOffline(isToFocus) {
@@ -274,6 +327,11 @@
   });
   document.addEventListener("click", ({ target }) => { if (target.closest("[data-print]")) window.print(); });
   document.addEventListener("change", ({ target }) => {
+    if (target.matches("[data-chooser]")) {
+      attachAll(target.form, [...target.files]);
+      target.value = "";  /* the same file may be chosen once more */
+      return;
+    }
     if (target.form) showConditional(target.form);
     if (!target.matches("[data-tick-all]") || !target.form) return;
     for (const box of target.form.elements) {
@@ -285,6 +343,20 @@
   document.addEventListener("submit", (event) => {
     const form = event.target, button = event.submitter?.name ?? "";
     if (form.matches("[data-stay]")) { event.preventDefault(); stay(form); return; }
+    if (event.submitter?.matches("[data-attach], [data-detach]") && !form.isRefused) {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      const { detach } = event.submitter.dataset;
+      if (detach) changeFiles(form, detach, new URLSearchParams({ csrf_token: form.elements.csrf_token.value }));
+      else if (!form.isAttaching) form.querySelector("[data-chooser]").click();
+      return;
+    }
+    if (form.isAttaching) {  /* it would leave without the file */
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      sayDraft(form, filesOf(form).dataset.still);
+      return;
+    }
     if (event.submitter?.matches("[data-keep-draft]") && !form.isRefused) {
       event.preventDefault();
       event.stopImmediatePropagation();

@@ -1,9 +1,11 @@
 """A real database for every test, and a cast of named people who play in it."""
 
+import atexit
 import contextlib
 import os
 import secrets
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -35,6 +37,8 @@ from web.cli import MIGRATIONS
 from web.config import database_settings
 from wsgi import create_app
 
+FILES = Path(tempfile.mkdtemp(prefix="portal-tests-files-"))  # of this process
+atexit.register(shutil.rmtree, FILES, ignore_errors=True)
 HOME = "https://localhost"  # the __Host- cookie is for https only
 
 
@@ -48,6 +52,8 @@ def test_settings(url: str, **more: Any) -> dict[str, Any]:
         "IS_DEMO": False,
         "PORTAL_URL": HOME,
         "TRUSTED_HOSTS": ["localhost", "127.0.0.1"],
+        "FILES_DIR": str(FILES),
+        "CLAMD_SOCKET": "",
         "SECRET_KEY": "tests only, long enough to be accepted",
         "MIGRATION_DATABASE_URL": url,
         **database_settings(url),
@@ -118,6 +124,8 @@ def app(one_app: Flask) -> Iterator[Flask]:
     db.session.remove()
     with one_app.app_context():
         empty(db.engines[WRITE])
+        for path in FILES.iterdir():
+            path.unlink()
         with transaction(by=COMMAND, did="set_up_tests") as tx:
             practice = settings.new_practice()
             practice.name, practice.meaningful_use, practice.phone = "Test Practice", True, "(555) 010-0199"
@@ -196,6 +204,7 @@ class Player:
                 **how,
             )
             response.get_data()
+            response.close()  # the file behind it, where there is one
         for cookie in response.headers.getlist("Set-Cookie"):
             name, _, rest = cookie.partition("=")
             self.cookies[name] = rest.partition(";")[0]

@@ -21,13 +21,13 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 # Inside practice/ a module may import what stands in a line above its own, and nothing beside it.
 LAYERS = (
-    ("db", "errors", "calendar"),
+    ("db", "errors", "calendar", "content", "scanner"),
     ("people",),
     ("emergency", "placeholders", "patient_search"),
-    ("settings",),
+    ("settings", "files"),
     ("sessions", "audit", "outbox", "drafts", "absences", "links"),
     ("communicators", "threads"),
-    ("routing", "own_account", "inbox", "presence", "numbers"),
+    ("routing", "own_account", "inbox", "presence", "numbers", "attachments"),
     ("conversations",),
     ("requests", "notes", "canned_replies", "bulk"),
     ("escalation",),

@@ -18,7 +18,7 @@ DATA = re.compile(
     r"(?m:^Staff$)|"
     r"(?m:^[^\n]+ \([A-Z]{2}\)$)|[A-Z]\w+/[\w/+-]+|[A-Z][\w .']* Day\b(?: \(observed\))?|Washington's Birthday|"  # of lists
     r"(?<![\w-])[\w-]{22}(?![\w-])|set up tests|\b(?:ada|sam|max|nina|ivan|rita|fay|dan)\b"
-    r"|KWON|SOPHIE|JIHAE|HUGO|STAFF|sophie|jihae|hugo|\bdan\b|@test\.example|[A-Z]{3,}|Test Practice"
+    r"|\b[ab]\.txt\b|KWON|SOPHIE|JIHAE|HUGO|STAFF|sophie|jihae|hugo|\bdan\b|@test\.example|[A-Z]{3,}|Test Practice"
     r"|Linden Street|Oak Lane|Scheduler|Media Manager|Clinicians|IT Manager"
     rf"|{'|'.join(map(re.escape, WORDS.splitlines()))}"
     r"|Patient Info Manager|Billing|Help desk|Not a valid choice|Hives|Hello"

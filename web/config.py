@@ -67,6 +67,8 @@ def read(env: Mapping[str, str]) -> dict[str, Any]:
         "PORTAL_URL": f"{parts.scheme}://{parts.netloc}",
         "TRUSTED_HOSTS": hosts,
         "PROXY_ADDRESS": env.get("PROXY_ADDRESS", ""),
+        "FILES_DIR": str(Path(env.get("FILES_DIR") or data_dir / "files").resolve()),
+        "CLAMD_SOCKET": env.get("CLAMD_SOCKET", ""),
         "SECRET_KEY": secret,
         "SECRET_KEY_FALLBACKS": [key for key in (_value(env, "SECRET_KEY_OLD"),) if key],
         **database_settings(database),

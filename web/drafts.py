@@ -30,7 +30,7 @@ def keep_form(key: str, *, pages: Collection[str], keep: Callable[..., int], the
     if not is_form_key(key) or form_of(about) not in pages:
         raise NotVisible
     values = {name: request.form.getlist(name) for name in request.form if name not in (*NEVER_KEPT, "key")}
-    if not any(v.strip() for vs in values.values() for v in vs):
+    if not any(v.strip() for vs in values.values() for v in vs) and "attach" not in request.form:  # files want a draft to lie in
         answer = {"version": 0, "said": _("Nothing is written yet.")}
         return _said(200, answer) if _is_script() else then("", key)
     try:

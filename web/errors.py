@@ -1,5 +1,6 @@
 """Every refusal becomes a page (or a fragment for htmx) that says what to do and gives back what was written."""
 
+import errno
 from typing import Any
 
 import sqlalchemy as sa
@@ -58,8 +59,8 @@ def posted(but: tuple[str, ...] = NEVER_KEPT) -> list[tuple[str, str]]:
         return []
     try:
         return [(n, v) for n in request.form for v in request.form.getlist(n) if n not in but and v.strip()]
-    except HTTPException:
-        return []  # too large to be read
+    except (HTTPException, OSError):
+        return []  # too large to be read, or to be laid down
 
 
 def shown(status: int, **context: Any) -> Response:
@@ -98,6 +99,7 @@ def set_up(app: Flask) -> None:
         (sa.exc.OperationalError, not_now),
         (sa.exc.InterfaceError, not_now),
         (sa.exc.TimeoutError, not_now),
+        (OSError, no_room),
         (Exception, failed),
     ):
         app.register_error_handler(error, handler)
@@ -205,10 +207,15 @@ def page_asked_for() -> str:
 
 
 def not_now(error: Exception) -> Response:
-    current_app.logger.warning("database does not answer: %s", type(error).__name__)
+    current_app.logger.warning("nothing can be stored: %s", type(error).__name__)
     response = shown(503)
     response.headers["Retry-After"] = "5"
     return response
+
+
+def no_room(error: OSError) -> Response:
+    """A disk that is full is no mistake of the page."""
+    return not_now(error) if error.errno in (errno.ENOSPC, errno.EDQUOT) else failed(error)
 
 
 def failed(error: Exception) -> Response:

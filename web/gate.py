@@ -178,7 +178,7 @@ def is_poll() -> bool:
 
 
 SECRET = ("csrf_token", "present", "password", "password_again")
-NEVER_KEPT = (*SECRET, "about", "draft_version", "over", "leaving", "reviewed", "warned", "canned")
+NEVER_KEPT = (*SECRET, "about", "draft_version", "over", "leaving", "reviewed", "warned", "canned", "attach")
 
 
 def keep_form(expired: Visitor) -> bool:

@@ -8,6 +8,7 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "
     "manifest-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; frame-src 'none'; frame-ancestors 'none'"
 )
+FILE_POLICY = "default-src 'none'; sandbox"  # of what strangers have written: nothing in it ever runs
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -21,6 +22,7 @@ HEADERS = {
 TRANSPORT = "max-age=63072000; includeSubDomains"
 INVITATION = "origin"  # where the address itself is a secret: no page it leads to is told it, not even ours
 STATIC = ("static", "bootstrap.static")
+FILES = ("portal.file", "portal.draft_file", "staff.file", "staff.draft_file", "admin.file")
 LOGO = "logo.picture"  # its address changes with it
 
 
@@ -31,6 +33,8 @@ def set_up(app: Flask) -> None:
     def add_headers(response: Response) -> Response:
         for name, value in HEADERS.items():
             response.headers[name] = value
+        if request.endpoint in FILES and response.mimetype != "text/html":  # the file, not the page that refuses it
+            response.headers["Content-Security-Policy"] = FILE_POLICY
         if request.path.startswith("/invitation/"):
             response.headers["Referrer-Policy"] = INVITATION
         if is_https:

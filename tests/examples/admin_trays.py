@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from practice import conversations, coverage, trays
 from practice.db import COMMAND, clock_at, new_key, now
 from practice.people import AccountStatus, Person
+from tests.examples.portal import file
 
 
 def remove(cast: Any, patient: Any) -> str:
@@ -62,6 +63,15 @@ def _overdue(cast: Any) -> dict[str, Any]:
     return {"player": cast.ada}
 
 
+def _opened_file(cast: Any) -> dict[str, Any]:
+    own = file(cast)["own"]
+    cast.answer(cast.nina, own["key"])
+    conversations.remove(own["key"], version=cast.thread(own["key"]).version, by=cast.nina.actor)
+    others = [(another_admin(cast), own)]
+    trays.open_with_reason(own["key"], reason="Hello", form_key=new_key(), by=cast.ada.actor)
+    return {"player": cast.ada, "own": own, "others": others}
+
+
 EXAMPLES: dict[str, Any] = {
     "admin.overdue": _overdue,
     "admin.removed": lambda cast: {"player": _removed(cast)["player"]},
@@ -69,5 +79,6 @@ EXAMPLES: dict[str, Any] = {
     "admin.opening": _to_be_opened,
     "admin.open_with_reason": _to_be_opened,
     "admin.opened_thread": _opened,
+    "admin.file": _opened_file,
     "admin.openings": lambda cast: {"player": _opened(cast)["player"]},
 }

@@ -1,13 +1,17 @@
 """Example data for the patient's views."""
 
 from datetime import time, timedelta
+from io import BytesIO
 from typing import Any
 
 import sqlalchemy as sa
 
 from practice.appointments import ProposedTime, Slot, confirm, propose
+from practice.attachments import attach
 from practice.db import COMMAND, db, new_key, now, transaction
 from practice.demo import PASSWORD
+from practice.drafts import page_of_draft, save_draft
+from practice.files import Attachment, files_of_draft
 from practice.own_account import key_of
 from practice.people import Person, hash_password
 from practice.requests import Letter
@@ -15,7 +19,7 @@ from practice.sessions import LoginSession, open_session
 from practice.settings import the_practice
 from practice.setup import save_logo
 from practice.threads import Thread, last_message_id
-from tests.examples.admin_practice import PICTURE
+from tests.examples.admin_practice import PICTURE, File
 
 
 def nothing(cast: Any) -> dict[str, Any]:
@@ -89,6 +93,34 @@ def draft(cast: Any) -> dict[str, Any]:
     return {"own": {"key": "k9"}, "player": cast.sophie, "data": data}
 
 
+def files(cast: Any, whose: Any = None, about: str = "/messages/new", side: str = "") -> dict[str, Any]:
+    """A draft with a file; nobody else sees either."""
+    who = whose or cast.sophie
+    if not page_of_draft(who.id, "k7"):
+        save_draft(who.id, key="k7", about=about, values={"body": ["Begun"]}, by=who.actor)
+    if not files_of_draft(who.id, "k7"):
+        db.session.close()
+        attach(who.id, draft="k7", name="a.txt", stream=BytesIO(b"Hello"), may_be_dicom=False, by=who.actor)
+    db.session.close()
+    others = [(one, {"key": "k7"}) for one in ((cast.fay, cast.ada) if side else (cast.jihae, cast.hugo))]
+    data = {"file": (File(b"Hello again"), "b.txt")}
+    return {"own": {"key": "k7"}, "player": who, "others": others, "data": data}
+
+
+def file_of_draft(cast: Any, *how: Any) -> dict[str, Any]:
+    made = files(cast, *how)
+    own = {"key": "k7", "file": files_of_draft(made["player"].id, "k7")[0].key}
+    return made | {"own": own, "others": [(one, own) for one, _ in made["others"]], "data": {}}
+
+
+def file(cast: Any) -> dict[str, Any]:
+    """Sent to the Clinicians."""
+    files(cast)
+    key = cast.send(cast.sophie, "Others", to="Clinicians", form_key="k7")
+    own = {"key": key, "file": db.session.scalars(sa.select(Attachment.key)).one()}
+    return {"own": own, "player": cast.sophie, "others": [(one, own) for one in (cast.jihae, cast.hugo)]}
+
+
 def deletion(cast: Any) -> dict[str, Any]:
     return message(cast) | {"data": {}}
 
@@ -159,6 +191,11 @@ EXAMPLES = {
     "portal.drafts": nothing,
     "portal.save_draft": draft,
     "portal.delete_draft": kept_draft,
+    "portal.draft_files": files,
+    "portal.attach": files,
+    "portal.detach": file_of_draft,
+    "portal.draft_file": file_of_draft,
+    "portal.file": file,
     "portal.search_messages": search,
     "portal.delete_message": deletion,
     "portal.undo_delete": deletion,

@@ -9,7 +9,7 @@ from practice.bulk import Act, act_on_many
 from practice.canned_replies import add_canned_reply
 from practice.db import db, new_key
 from practice.threads import Message, Thread, last_message_id
-from tests.examples.portal import log_in, password
+from tests.examples.portal import file, file_of_draft, files, log_in, password
 
 
 def nothing(cast: Any) -> dict[str, Any]:
@@ -110,7 +110,22 @@ def _taken(cast: Any) -> dict[str, Any]:
     return {"player": cast.sam, "data": data}
 
 
+def _draft(cast: Any) -> tuple[Any, ...]:
+    return cast.sam, "/staff/messages/new", "staff"
+
+
+def _file(cast: Any) -> dict[str, Any]:
+    """Of a message to the Clinicians."""
+    own = file(cast)["own"]
+    return {"own": own, "player": cast.nina, "others": [(who, own) for who in (cast.sam, cast.dan, cast.ada)]}
+
+
 EXAMPLES = {
+    "staff.draft_files": lambda cast: files(cast, *_draft(cast)),
+    "staff.attach": lambda cast: files(cast, *_draft(cast)),
+    "staff.detach": lambda cast: file_of_draft(cast, *_draft(cast)),
+    "staff.draft_file": lambda cast: file_of_draft(cast, *_draft(cast)),
+    "staff.file": _file,
     "staff.inbox": nothing,
     "staff.sent_items": nothing,
     "staff.search": lambda cast: {"data": {"last_name": "KWON"}},

@@ -1,0 +1,112 @@
+"""Files on the staff side: attached to answers and new messages, opened by whoever has the thread, each look written down."""
+
+import io
+
+import sqlalchemy as sa
+
+from practice.coverage import set_staff_status
+from practice.db import COMMAND, Audit, db
+from practice.people import AccountStatus
+from tests.portal.test_files import put, rows, with_file
+from tests.samples import dicom, pdf, png
+from tests.staff.helpers import looks_at, value
+
+
+def begin(player, about, key="n1"):
+    return player.post(f"/staff/drafts/{key}", {"about": about, "draft_version": "0", "attach": "yes", "body": ""})
+
+
+def test_an_answer_has_files_that_the_patient_opens(cast):
+    key = cast.send(cast.sophie, "Appointment")
+    answer = begin(cast.sam, f"/staff/messages/{key}/reply")
+    assert answer.status_code == 303 and answer.location == "/staff/drafts/n1/files"
+    assert "DICOM" in cast.sam.get(answer.location).text
+    assert put(cast.sam, pdf(), "plan.pdf", "n1", side="/staff").status_code == 303
+    assert "plan.pdf" in cast.sam.get("/staff/drafts/n1/files").text
+    form = cast.sam.get(f"/staff/messages/{key}/reply?draft=n1")
+    assert "plan.pdf" in form.text
+    data = {"key": "n1", "seen": value(form, "seen"), "body": "Here is the plan", "draft_version": "1"}
+    assert cast.sam.post(f"/staff/messages/{key}/replies", data).status_code == 303
+    file = rows()[0].key
+    assert f"/messages/{key}/files/{file}" in cast.sophie.get(f"/messages/{key}").text
+    assert cast.sophie.get(f"/messages/{key}/files/{file}").data == pdf()
+    assert f"/staff/messages/{key}/files/{file}" in cast.fay.get(f"/staff/messages/{key}").text
+    assert cast.fay.get(f"/staff/messages/{key}/files/{file}").data == pdf()
+
+
+def test_a_new_message_has_files(cast):
+    begin(cast.sam, "/staff/messages/new")
+    put(cast.sam, png(), "map.png", "n1", side="/staff")
+    data = {"key": "n1", "patient": cast.sophie.key, "title": "A", "body": "B", "communicator": cast.communicator("Scheduler")}
+    assert cast.sam.post("/staff/messages/new", data).status_code == 303
+    key = cast.sophie.get("/messages").text.split('href="/messages/')
+    assert rows()[0].message_id and any("/files/" not in part for part in key)
+    form = cast.sam.get(f"/staff/messages/new?patient={cast.sophie.key}").text
+    assert "Attach files" in form and "map.png" not in form
+
+
+def test_dicom_is_for_staff_alone_and_the_patient_gets_it_as_a_file(cast):
+    key = cast.send(cast.sophie, "Appointment")
+    begin(cast.sam, f"/staff/messages/{key}/reply")
+    assert put(cast.sam, dicom(), "scan", "n1", side="/staff").status_code == 303
+    assert rows()[0].name == "scan.dcm"
+
+
+def test_notes_take_no_files(cast):
+    key = cast.send(cast.sophie, "Appointment")
+    cast.sam.post(
+        "/staff/drafts/n1", {"about": f"/staff/messages/{key}/notes/new", "draft_version": "0", "attach": "yes", "body": "A"}
+    )
+    assert put(cast.sam, pdf(), "plan.pdf", "n1", side="/staff").status_code == 404 and rows() == []
+
+
+def test_who_loses_the_thread_loses_its_files(cast):
+    """A5, A51."""
+    key, _ = with_file(cast, png(), "me.png")
+    address = f"/staff/messages/{key}/files/{rows()[0].key}"
+    assert cast.nina.get(address).status_code == cast.nina.get(f"{address}?as=picture").status_code == 200
+    for player in (cast.sam, cast.dan, cast.ada):
+        assert player.get(address).status_code == 404
+    assert cast.sophie.get(address).status_code == 403 and cast.anonymous.get(address).status_code == 303
+    cast.change("Clinicians", staff=[cast.fay])
+    assert cast.nina.get(address).status_code == 404 and cast.fay.get(address).status_code == 200
+    set_staff_status(cast.fay.key, AccountStatus.DISABLED, by=COMMAND)
+    assert cast.fay.get(address).status_code == 303
+
+
+def test_nobody_opens_a_file_of_their_own_account_from_the_staff_side(cast):
+    key, _ = with_file(cast)
+    both = cast.staff("both", own_patient=cast.sophie.id)
+    cast.change("Clinicians", staff=[cast.nina, both])
+    assert both.get(f"/staff/messages/{key}/files/{rows()[0].key}").status_code == 404
+
+
+def test_a_look_at_a_file_is_a_look_at_its_thread(cast):
+    key, _ = with_file(cast)
+    assert looks_at(cast, key) == 0
+    cast.nina.get(f"/staff/messages/{key}/files/{rows()[0].key}")
+    assert looks_at(cast, key) == 1
+    cast.nina.get(f"/staff/messages/{key}/files/{rows()[0].key}")
+    assert looks_at(cast, key) == 1
+
+
+def test_a_refused_look_leaves_a_row_and_no_file(cast):
+    key, _ = with_file(cast)
+    cast.sam.get(f"/staff/messages/{key}/files/{rows()[0].key}")
+    db.session.close()
+    assert db.session.scalar(sa.select(Audit.did).order_by(Audit.id.desc()).limit(1)) == "denied"
+    assert looks_at(cast, key) == 0
+
+
+def test_a_form_of_another_persons_draft(cast):
+    """A2."""
+    key = cast.send(cast.sophie, "Appointment")
+    begin(cast.sam, f"/staff/messages/{key}/reply")
+    put(cast.sam, pdf(), "plan.pdf", "n1", side="/staff")
+    file = rows()[0].key
+    for player in (cast.fay, cast.ada):
+        assert player.get("/staff/drafts/n1/files").status_code == 404
+        assert player.get(f"/staff/drafts/n1/files/{file}").status_code == 404
+        assert player.post(f"/staff/drafts/n1/files/{file}/removal").status_code == 404
+        assert player.post("/staff/drafts/n1/files", {"file": (io.BytesIO(b"x"), "x")}).status_code == 404
+    assert len(rows()) == 1
