@@ -6,6 +6,7 @@ from typing import Any
 
 import wtforms
 from wtforms import HiddenField, SelectField, StringField, TextAreaField
+from wtforms.fields.choices import SelectChoice
 
 from practice import appointments, results
 from practice.appointments import MOST_TIMES, PLACE_MAX, Doubt, Slot
@@ -70,7 +71,13 @@ def lines(*said: tuple[str, Any], first: str, note: str | None) -> str:
 class SlotForm(StepForm):
     day = DateField(_l("Date"), [Filled(_l("Choose the date."))], years=YEARS, render_kw={"data-focus": ""})
     clock = TimeField(_l("Time"), [Filled(_l("Choose the time."))])
-    minutes = SelectField(_l("How long"), choices=[(n, _l("%(n)s minutes", n=n)) for n in LENGTHS], coerce=int, default=30)
+    minutes = SelectField(
+        _l("How long"),
+        [Filled(_l("Choose how long it takes."))],
+        choices=[SelectChoice(n, _l("%(n)s minutes", n=n)) for n in LENGTHS],
+        coerce=int,
+        default=30,
+    )
     place = StringField(
         _l("Place"), [Filled(_l("Say where.")), AtMost(PLACE_MAX, _l("Use at most 200 characters."))], filters=[tidy]
     )
