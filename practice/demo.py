@@ -3,13 +3,14 @@
 import itertools
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 
 import sqlalchemy as sa
 
-from practice import conversations, jobs
+from practice import conversations, jobs, results
 from practice.amendments import request_amendment
-from practice.appointments import Wish, request_appointment
+from practice.appointments import Slot, Wish, confirm, request_appointment
 from practice.canned_replies import add_canned_reply
 from practice.communicators import Communicator
 from practice.conversations import Sent
@@ -18,6 +19,7 @@ from practice.db import COMMAND, Actor, clock_at, db, new_key, now, transaction
 from practice.lists import COLUMN_OF, have_terms
 from practice.people import Gender, Person, Staff, add_patient, add_staff, hash_password
 from practice.records import RecordValue, Section
+from practice.requests import Letter
 from practice.results import HandOver, Media, Order, request_result
 from practice.settings import OPENING, Facility, Practice, ReferringPhysician, RequestType, TermKind
 from practice.threads import Thread, last_message_id
@@ -387,7 +389,22 @@ def _receive(key: str, staff: int) -> None:
 
 
 def _answer(chance: random.Random, sent: Sent, staff: int) -> Sent:
+    """In words, or by the next step of the request."""
     thread = _thread(sent.thread_id)
     body = {title: answer for title, _, _, answer in OTHERS}.get(thread.title) or chance.choice(ANSWERS[thread.type])
-    seen = last_message_id(db.session(), thread.id)
+    letter = Letter(body, new_key(), last_message_id(db.session(), thread.id))
+    if thread.type == RequestType.APPOINTMENT and thread.id % 3:
+        return _confirm(sent, letter, Actor(staff))
+    if thread.type == RequestType.RESULT and thread.id % 3:
+        return results.prepare(sent.thread_key, letter=letter, by=Actor(staff))
+    seen = letter.seen
     return conversations.answer(sent.thread_key, body=body, form_key=new_key(), seen=seen, by=Actor(staff))
+
+
+def _confirm(sent: Sent, letter: Letter, by: Actor) -> Sent:
+    """Within two weeks, on a day from Monday to Friday."""
+    day = now().date() + timedelta(days=8 + sent.thread_id % 5)
+    day -= timedelta(days=max(day.weekday() - 4, 0))
+    slot = Slot(day, time(9 + sent.thread_id % 7), 30, "Linden Street, room 2")
+    said = f"Appointment confirmation\n\n{day:%A, %B} {day.day}, {slot.clock:%H:%M}\n{slot.place}"
+    return confirm(sent.thread_key, slot, letter=replace(letter, body=said), by=by)
