@@ -740,7 +740,8 @@ class _Trail:
         day, hour = place_of(at, zone)
         if step != Step.ANSWER:
             self.sums[What.RECEIVED, day, kind, None, hour] += 1
-            for one in [c.id for c in thread.has] or [None]:
+            has: list[int | None] = [c.id for c in thread.has]
+            for one in has or [None]:
                 self.sums[What.REACHED, day, kind, one, 0] += 1
         elif effect.waited:
             since = kind, place_of(effect.waited, zone)[0]
