@@ -167,7 +167,7 @@ def test_nothing_is_sent_while_a_file_is_on_its_way(own_desks: Desks) -> None:
     page = begin(sophie, f"/messages/{key}")
     page.locator("#body").fill("One thing more")
     held: list[Any] = []
-    page.route("**/files", held.append)
+    page.route("**/files", lambda route: held.extend([route]))
     with page.expect_file_chooser() as asked:
         page.get_by_role("button", name="Attach files").click()
     with page.expect_request("**/files"):

@@ -11,7 +11,7 @@ import pytest
 
 from practice import jobs, scanner
 from practice.attachments import scan_waiting
-from practice.db import Audit, db
+from practice.db import WRITE, Audit, db
 from practice.errors import Invalid
 from practice.files import FileState
 from practice.scanner import ScannerAway, is_clean
@@ -142,6 +142,7 @@ def test_the_worker_scans(cast, clamd, monkeypatch):
     db.session.close()
     until = time.monotonic() + 5
     jobs.work(None, is_over=lambda: clamd.scanned > 0 or time.monotonic() > until)
+    db.engines[WRITE].dispose()  # the connection that listened on PostgreSQL begins no transactions any more
     assert states() == [FileState.CLEAN]
 
 

@@ -1,0 +1,139 @@
+"""`python -m bench.files`: how fast 10 MB go in and out over loopback, what memory it takes, and what others notice meanwhile.
+
+Not part of `make bench`: it has no floor to stand beside. The figures stand in docs/decisions/0009-files.md. Half a minute.
+"""
+
+import os
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from http.client import HTTPConnection
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from bench.site import LoggedIn, Site, databases
+from practice import conversations, drafts, files
+from practice.db import Actor, db, new_key
+from practice.settings import RequestType
+
+SIZE = 10 * 1024 * 1024
+TIMES, LOOKS = 12, 600
+CONTENT = os.urandom(SIZE // 2).hex().encode()
+BOUNDARY = "a-boundary-of-the-bench"
+
+
+def main() -> int:
+    problems = []
+    for kind in databases():
+        with tempfile.TemporaryDirectory() as name, Site(kind, 1_000, Path(name)) as site:
+            problems += measure(site)
+    for words in problems:
+        print(f"bench: {words}", file=sys.stderr)
+    return 1 if problems else 0
+
+
+def measure(site: Site) -> list[str]:
+    reader, people = site.patients[0], site.patients[1:]
+    alone = p95(site, reader)
+    peak(site)
+    before = site.product.megabytes()
+    up = [upload(site, people[n % len(people)]) for n in range(TIMES)]
+    down = downloads(site, people[0])
+    more = peak(site) - before
+    paced, ceaseless = (meanwhile(site, reader, people, every) for every in (SIZE / 50e6, 0))
+    mb = SIZE / 1e6
+    rates = {"up": mb / statistics.median(up), "down": mb / statistics.median(down)}
+    print(
+        f"{site.kind}: 10 MB in {rates['up']:.0f} MB/s, out {rates['down']:.0f} MB/s; {more:.1f} MB more memory; "
+        f"p95 of a patient's Inbox {alone * 1000:.1f} ms alone, {paced * 1000:.1f} ms while 50 MB/s come in, "
+        f"{ceaseless * 1000:.1f} ms while files come in without a pause"
+    )
+    found = [f"{site.kind}: {name} {rate:.0f} MB/s is less than 50" for name, rate in rates.items() if rate < 50]
+    return found + ([f"{site.kind}: {more:.0f} MB more memory"] if more > 30 else [])
+
+
+def ask(site: Site, who: LoggedIn, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes, float]:
+    headers = {"Cookie": who.cookie, "Connection": "close", "Sec-Fetch-Site": "same-origin"}
+    if body is not None:
+        headers["Content-Type"] = f"multipart/form-data; boundary={BOUNDARY}"
+    begun = time.perf_counter()
+    connection = HTTPConnection("127.0.0.1", site.product.port, timeout=30)
+    connection.request(method, path, body, headers)
+    answer = connection.getresponse()
+    content = answer.read()
+    connection.close()
+    return answer.status, content, time.perf_counter() - begun
+
+
+def upload(site: Site, who: LoggedIn, key: str = "") -> float:
+    key = key or new_key()
+    drafts.save_draft(who.person, key=key, about="/messages/new", values={"body": ["B"]}, by=Actor(who.person))
+    db.session.close()
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="csrf_token"\r\n\r\n{who.token}\r\n--{BOUNDARY}\r\n'
+    head += 'Content-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n'
+    content = os.urandom(SIZE // 2).hex().encode()
+    status, _, seconds = ask(
+        site, who, "POST", f"/drafts/{key}/files", head.encode() + content + f"\r\n--{BOUNDARY}--\r\n".encode()
+    )
+    assert status == 303, status
+    return seconds
+
+
+def downloads(site: Site, who: LoggedIn) -> list[float]:
+    key = new_key()
+    upload(site, who, key)
+    by = Actor(who.person)
+    sent = conversations.send(who.person, kind=RequestType.OTHERS, title="T", body="B", form_key=key, to=site.to, by=by)
+    file = db.session.scalars(sa.select(files.Attachment.key).order_by(files.Attachment.id.desc()).limit(1)).one()
+    db.session.close()
+    found = []
+    for _ in range(TIMES):
+        status, content, seconds = ask(site, who, "GET", f"/messages/{sent.thread_key}/files/{file}")
+        assert status == 200 and len(content) == SIZE, status
+        found.append(seconds)
+    return found
+
+
+def peak(site: Site) -> float:
+    """The most memory in MB that any worker has had since it was asked last (Linux)."""
+    served = site.product.process.pid
+    most = 0
+    for pid in Path(f"/proc/{served}/task/{served}/children").read_text(encoding="ascii").split():
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+        most = max(most, int(status.partition("VmHWM:")[2].split()[0]))
+        Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="ascii")
+    return most / 1024
+
+
+def meanwhile(site: Site, reader: LoggedIn, people: list[LoggedIn], every: float) -> float:
+    """What the reader waits while somebody else sends a file every so many seconds."""
+    over = threading.Event()
+    others = threading.Thread(target=lambda: keep_on(site, people, over, every))
+    others.start()
+    found = p95(site, reader)
+    over.set()
+    others.join()
+    return found
+
+
+def keep_on(site: Site, people: list[LoggedIn], over: threading.Event, every: float) -> None:
+    with site.app.app_context():
+        n, begun = 0, time.monotonic()
+        while not over.is_set():
+            time.sleep(max(0.0, begun + n * every - time.monotonic()))
+            who, key = people[n % len(people)], new_key()
+            upload(site, who, key)
+            drafts.discard_draft(who.person, key=key, by=Actor(who.person))  # what lies in drafts has an end
+            n += 1
+
+
+def p95(site: Site, who: LoggedIn) -> float:
+    times = sorted(ask(site, who, "GET", "/messages")[2] for _ in range(LOOKS))
+    return times[int(LOOKS * 0.95)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
