@@ -102,6 +102,7 @@ OWN_ALONE = "test_a_message_that_only_its_own_author_could_receive_waits_for_som
 STAYS_WITH = "test_a_reply_stays_with_whom_has_the_thread_while_one_of_them_can_receive"
 COPIED = "test_a_form_that_could_not_be_opened_again_is_shown_to_copy_instead"
 IN_THREAD = "test_a_message_is_found_in_its_own_thread_of_its_own_patient_alone"
+OF_FILES = "test_what_is_recalled_is_nobodys_but_its_authors test_what_has_arrived_the_patient_may_open"
 DECLARES = "test_a_view_declares_for_itself_before_its_blueprint_and_nothing_means_nobody"
 SIDE = "test_each_side_is_for_its_own"
 WHOLE_SIDE = "test_every_view_of_a_side_is_for_that_side_alone"
@@ -547,6 +548,12 @@ MUTANTS: list[Mutant] = [
          IN_THREAD),
         ("Thread.patient_id == patient, *_has_arrived)", "Thread.patient_id == patient)", NO_PLACE),
         ("    if found is None:\n        raise NotVisible\n", "", IN_THREAD),
+        # files
+        ("    if file is None:\n        raise NotVisible\n", "", OF_FILES),
+        ("_FILE_FOR_PATIENT if is_for_patient else _FILE_OF_THREAD", "_FILE_OF_THREAD", OF_FILES),
+        ("_FILE_OF_THREAD.where(Message.sent_at <= _present)", "_FILE_OF_THREAD", OF_FILES),
+        ('Message.thread_id == sa.bindparam("thread"), STANDS)', 'sa.bindparam("thread") > 0, STANDS)', OF_FILES),
+        ('Message.thread_id == sa.bindparam("thread"), STANDS)', 'Message.thread_id == sa.bindparam("thread"))', OF_FILES),
     ),
     *_of(
         "practice/conversations.py",

@@ -123,12 +123,13 @@ class Walk:
     def close(self):
         if (thread := self.one()) and (who := self.someone(thread)):
             act = act_on_many(Act.CLOSE, [(thread.key, thread.version)], form_key=new_key(), by=who.actor)
-            self.closed.append((act, who))
+            self.closed.append((act, who, now()))
 
     def reopen(self):
         if self.closed:
-            batch, who = self.closed.pop()
-            bulk.undo_many(batch, by=who.actor)
+            batch, who, at = self.closed.pop()
+            if at > now() - bulk.KEPT:
+                bulk.undo_many(batch, by=who.actor)
 
     def transfer(self):
         if (thread := self.one()) and (who := self.someone(thread)):

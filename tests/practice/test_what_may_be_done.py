@@ -16,6 +16,7 @@ from practice.inbox import Wanted
 from practice.people import AccountStatus
 from practice.records import record_of, value_of
 from practice.sessions import EXPIRED_KEPT, IDLE, open_session, visitor_with
+from practice.settings import RequestType
 from practice.threads import ThreadState, Verb
 from tests.conftest import Cast, Player
 from tests.examples.admin_trays import remove
@@ -261,7 +262,7 @@ def test_a_draft_is_its_authors_alone(cast):
     assert draft_values(cast.jihae.id, key) is None
     conversations.send(
         cast.sophie.id,
-        kind="Others",
+        kind=RequestType.OTHERS,
         title="A",
         body="B",
         to=cast.communicator("Clinicians"),
