@@ -598,10 +598,10 @@ def file_of_thread(thread: int, key: str, *, is_for_patient: bool = False) -> An
     """A file of a message that stands in this thread (for the patient: that has arrived). Raises NotVisible. Whether the
     thread may be seen was asked before."""
     asked = {"file": key[:22], "thread": thread, "now": now()}
-    found = read(_FILE_FOR_PATIENT if is_for_patient else _FILE_OF_THREAD, asked).first()
-    if found is None:
+    file = read(_FILE_FOR_PATIENT if is_for_patient else _FILE_OF_THREAD, asked).first()
+    if file is None:
         raise NotVisible
-    return found
+    return file
 
 
 NEIGHBOURS = 20
