@@ -495,6 +495,14 @@ MUTANTS: list[Mutant] = [
         ("thread.state != ThreadState.WAITING and thread.removed_at is None", "thread.state != ThreadState.WAITING", BUTTONS),
         ("if not can(thread.state, verb):", "if False:", "test_a_verb_that_the_table_of_states_does_not_name_is_refused"),
         ("if not can(thread.state, verb):", "if True:", AGAIN),
+        # whose file it is
+        (' Message.thread_id == sa.bindparam("thread"), STANDS)\n)  # fmt: skip\n_FILE', ' Message.thread_id == '
+         'sa.bindparam("thread"))\n)  # fmt: skip\n_FILE', "test_a_recalled_message_shows_no_file_whatever_its_row_says"),
+        (' Message.thread_id == sa.bindparam("thread"), STANDS)\n)  # fmt: skip\n_FILE', ' STANDS)\n)  # fmt: skip\n_FILE',
+         "test_what_has_arrived_the_patient_may_open"),
+        ("_FILE_OF_THREAD.where(Message.sent_at <= _present)", "_FILE_OF_THREAD",
+         "test_what_is_recalled_is_nobodys_but_its_authors"),
+        ("    if file is None:\n", "    if False:\n", "test_what_has_arrived_the_patient_may_open"),
         # whose it is
         ("sa.select(Thread).where(Thread.key == key, Thread.patient_id == patient), lock", "sa.select(Thread).where("
          "Thread.patient_id == patient), lock", WAYS),

@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import threading
 import time
 
 import pytest
@@ -10,10 +11,10 @@ import sqlalchemy as sa
 
 from practice import attachments, conversations, drafts, files, jobs
 from practice.attachments import attach, detach, every_file, file_of_draft, sweep
-from practice.db import COMMAND, Audit, db, transaction
+from practice.db import COMMAND, Audit, db, now, transaction
 from practice.errors import Invalid, NotVisible, Stale, TooLarge
 from practice.files import FILE_MAX, Attachment, FileState, files_of, files_of_draft, path_of
-from practice.threads import Message, Thread, file_of_thread, opened_by_patient
+from practice.threads import Message, Recall, Thread, file_of_thread, opened_by_patient
 from tests.conftest import FILES
 from tests.samples import TEXT, dicom, docx, jpeg, part, pdf, png
 
@@ -228,6 +229,39 @@ def test_what_has_arrived_the_patient_may_open(cast):
     assert file_of_thread(thread, file, is_for_patient=True).name == "plan.pdf"
     with pytest.raises(NotVisible):  # another thread's address does not lead to it
         file_of_thread(thread + 1, file, is_for_patient=True)
+
+
+def test_a_recalled_message_shows_no_file_whatever_its_row_says(cast):
+    key, _ = answered(cast)
+    message = rows()[0].message_id
+    with transaction(by=COMMAND, did="test") as tx:
+        tx.session.add(Recall(message_id=message, by_id=cast.sam.id, at=now()))
+    for is_for_patient in (True, False):
+        with pytest.raises(NotVisible):
+            file_of_thread(cast.thread(key).id, rows()[0].key, is_for_patient=is_for_patient)
+
+
+def test_a_send_waits_for_a_file_that_is_being_committed_and_takes_it_along(cast, monkeypatch):
+    """Else the file would be answered as taken, and lie in a draft that is gone."""
+    draft(cast.sophie)
+    keep, sending = files.Stored.keep, []
+
+    def send_meanwhile(stored):
+        keep(stored)
+        sending.append(threading.Thread(target=in_app, args=(cast.app, lambda: send(cast.sophie, cast))))
+        sending[0].start()
+        time.sleep(0.7)
+
+    monkeypatch.setattr(files.Stored, "keep", send_meanwhile)
+    put(cast.sophie)
+    sending[0].join()
+    assert [row.message_id is not None for row in rows()] == [True]
+
+
+def in_app(app, act):
+    with app.app_context():
+        act()
+        db.session.remove()
 
 
 # ---- No orphans ------------------------------------------------------------------------------------------

@@ -1,15 +1,19 @@
 """Files on the staff side: attached to answers and new messages, opened by whoever has the thread, each look written down."""
 
 import io
+from datetime import timedelta
 
+import pytest
 import sqlalchemy as sa
 
+from practice import conversations, trays
 from practice.coverage import set_staff_status
-from practice.db import COMMAND, Audit, db
+from practice.db import COMMAND, Audit, clock_at, db, new_key, now
 from practice.people import AccountStatus
+from tests.examples.admin_trays import neglect
 from tests.portal.test_files import put, rows, with_file
 from tests.samples import dicom, pdf, png
-from tests.staff.helpers import looks_at, value
+from tests.staff.helpers import last_id, looks_at, value
 
 
 def begin(player, about, key="n1"):
@@ -96,6 +100,20 @@ def test_a_refused_look_leaves_a_row_and_no_file(cast):
     db.session.close()
     assert db.session.scalar(sa.select(Audit.did).order_by(Audit.id.desc()).limit(1)) == "denied"
     assert looks_at(cast, key) == 0
+
+
+@pytest.mark.usefixtures("ten_seconds")
+def test_an_admin_with_a_reason_opens_what_the_patient_has_and_nothing_that_is_being_sent(cast):
+    key = neglect(cast, cast.sophie)
+    begin(cast.nina, f"/staff/messages/{key}/reply")
+    put(cast.nina, pdf(), "plan.pdf", "n1", side="/staff")
+    address = f"/admin/threads/{key}/files/{rows()[0].key}"
+    trays.open_with_reason(key, reason="R", form_key=new_key(), by=cast.ada.actor)
+    conversations.answer(key, body="B", form_key="n1", seen=last_id(cast, key), by=cast.nina.actor)
+    assert cast.ada.get(address).status_code == 404 and looks_at(cast, key) == 0
+    with clock_at(now() + timedelta(seconds=11)):
+        assert cast.ada.get(address).status_code == 200 and looks_at(cast, key) == 1
+        assert address in cast.ada.get(f"/admin/threads/{key}").text
 
 
 def test_a_form_of_another_persons_draft(cast):
