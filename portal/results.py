@@ -10,6 +10,7 @@ from practice.errors import Invalid
 from practice.results import can_cancel, check_order, results_of
 from practice.results import request_result as ask
 from practice.settings import MenuItem, RequestType
+from practice.threads import files_sent_in
 from web.answers import Answer, page, to
 from web.facts import HAND_OVER, MEDIA, STATES
 from web.formats import today
@@ -21,14 +22,16 @@ from web.requests import ResultForm
 @blueprint.get("/results")
 def results() -> str:
     must_be_on(MenuItem.MY_RESULTS)
+    listed = requests_page("portal.results", results_of)
     return render_template(
         "portal/results.html",
         here="portal.results",
+        files=files_sent_in([row.Thread.id for row in listed["requests"]]),
         states=STATES,
         can_cancel=can_cancel,
         media=MEDIA,
         hand_over=HAND_OVER,
-        **requests_page("portal.results", results_of),
+        **listed,
     )
 
 

@@ -605,6 +605,24 @@ def file_of_thread(thread: int, key: str, *, is_for_patient: bool = False) -> An
     return file
 
 
+MOST_FILES = 100  # that a page of results lists
+_FILES_SENT = (
+    FILE_SHOWN.add_columns(Message.thread_id)
+    .join(Message, Message.id == Attachment.message_id)
+    .where(Message.thread_id.in_(sa.bindparam("threads", expanding=True)), ~Message.is_from_patient, *_has_arrived)
+    .order_by(Attachment.id.desc())
+    .limit(MOST_FILES)
+)
+
+
+def files_sent_in(threads: list[int]) -> dict[int, list[Any]]:
+    """By thread the files that the practice has sent to the patient in it, the newest first."""
+    found: dict[int, list[Any]] = {}
+    for file in read(_FILES_SENT, {"threads": threads, "now": now()}) if threads else ():
+        found.setdefault(file.thread_id, []).append(file)
+    return found
+
+
 NEIGHBOURS = 20
 
 

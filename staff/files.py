@@ -17,7 +17,7 @@ def _around() -> dict[str, Any]:
     return {"here": "staff.draft_files", "box": my_box(), "unread": unread(), "notice": notice()}
 
 
-SIDE = Side("staff", ("staff.respond", "staff.new_message"), may_be_dicom=True, around=_around)
+SIDE = Side("staff", ("staff.respond", "staff.new_message", "staff.request_step"), may_be_dicom=True, around=_around)
 
 
 @blueprint.get("/drafts/<key>/files")

@@ -26,7 +26,7 @@ from web.formats import due_day
 from web.forms import AtMost, Filled, Form, tidy
 from web.gate import drafts_to, says_form_page, visitor
 
-WITH_DRAFTS = ("staff.respond", "staff.new_message", "staff.new_note")  # the pages whose forms have drafts
+WITH_DRAFTS = ("staff.respond", "staff.new_message", "staff.new_note", "staff.request_step")  # the pages whose forms have drafts
 
 
 class ReplyForm(Form):

@@ -5,6 +5,7 @@ from datetime import time
 from typing import Any
 
 import wtforms
+from flask import url_for
 from wtforms import HiddenField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 
@@ -234,9 +235,13 @@ DOUBTS = {
 def request_step(key: str, step: str) -> Answer:
     verb, found = _verb(step), open_logged(key)
     asked = asked_of(found)
+    about = url_for("staff.request_step", key=key, step=verb)
+    form = opened(FORMS[verb], about=about, seen=found.last_id, **_likely(asked, verb))
+    if not str(form.seen.data or "").isdigit():  # a draft that was begun with its files
+        form.seen.data = found.last_id
     if verb not in asked.steps:
-        return _page(found, verb, opened(FORMS[verb]), 409, is_possible=False, refusal=race_words(found))
-    return _page(found, verb, opened(FORMS[verb], seen=found.last_id, **_likely(asked, verb)))
+        return _page(found, verb, form, 409, is_possible=False, refusal=race_words(found))
+    return _page(found, verb, form)
 
 
 @blueprint.post("/messages/<key>/steps/<step>")

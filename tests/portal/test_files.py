@@ -3,11 +3,12 @@
 import gc
 import io
 import re
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 
-from practice.db import db
+from practice.db import clock_at, db, now
 from practice.files import Attachment, FileState
 from tests.conftest import FILES
 from tests.samples import TEXT, dicom, jpeg, pdf, png
@@ -275,6 +276,22 @@ def test_an_answer_that_is_being_sent_has_no_file_yet(cast):
     assert sent.status_code == 303
     assert cast.sophie.get(f"/messages/{key}/files/{rows()[0].key}").status_code == 404
     assert cast.nina.get(f"/staff/messages/{key}/files/{rows()[0].key}").status_code == 200
+
+
+@pytest.mark.usefixtures("ten_seconds")
+def test_my_results_list_what_the_practice_has_sent_and_nothing_that_is_being_sent_or_ones_own(cast):
+    key = cast.send(cast.sophie, "Result")
+    begin(cast.sophie, "d7", about=f"/messages/{key}")
+    put(cast.sophie, TEXT, "mine.txt", key="d7")
+    assert cast.sophie.post(f"/messages/{key}/replies", {"key": "d7", "body": "Mine", "draft_version": "1"}).status_code == 303
+    cast.max.post("/staff/drafts/n1", {"about": f"/staff/messages/{key}/reply", "draft_version": "0", "attach": "yes"})
+    put(cast.max, key="n1", side="/staff")
+    seen = re.search(r'name="seen" value="(\d+)"', cast.max.get(f"/staff/messages/{key}/reply?draft=n1").text)[1]
+    cast.max.post(f"/staff/messages/{key}/replies", {"key": "n1", "seen": seen, "body": "Yes", "draft_version": "1"})
+    assert "/files/" not in cast.sophie.get("/results").text
+    with clock_at(now() + timedelta(seconds=11)):
+        page = cast.sophie.get("/results").text
+    assert page.count("/files/") >= 1 and "mine.txt" not in page
 
 
 def test_a_file_after_the_send_is_refused_in_words(cast):

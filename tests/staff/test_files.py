@@ -38,6 +38,21 @@ def test_an_answer_has_files_that_the_patient_opens(cast):
     assert cast.fay.get(f"/staff/messages/{key}/files/{file}").data == pdf()
 
 
+def test_a_result_is_sent_with_its_files_and_found_again_under_my_results(cast):
+    key, other = cast.send(cast.sophie, "Result"), cast.send(cast.sophie, "Result")
+    assert begin(cast.max, f"/staff/messages/{key}/steps/send").location == "/staff/drafts/n1/files"
+    put(cast.max, pdf(), "report.pdf", "n1", side="/staff")
+    form = cast.max.get(f"/staff/messages/{key}/steps/send?draft=n1")
+    assert "report.pdf" in form.text
+    data = {"key": "n1", "seen": value(form, "seen"), "note": "Here is the report", "draft_version": "1"}
+    assert cast.max.post(f"/staff/messages/{key}/steps/send", data).status_code == 303
+    file = rows()[0].key
+    page = cast.sophie.get("/results").text
+    assert page.count(f"/messages/{key}/files/{file}") == 1 and f"/messages/{other}/files" not in page
+    assert cast.sophie.get(f"/messages/{key}/files/{file}").data == pdf()
+    assert "report.pdf" not in cast.jihae.get("/results").text
+
+
 def test_a_new_message_has_files(cast):
     begin(cast.sam, "/staff/messages/new")
     put(cast.sam, png(), "map.png", "n1", side="/staff")
