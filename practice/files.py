@@ -205,6 +205,12 @@ def path_of(stored_as: str) -> Path:
     return files_dir() / stored_as
 
 
+def hash_of(path: Path) -> str:
+    """The SHA-256 of its bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def delete_bytes(names: list[str]) -> None:
     """After the commit that took their rows away; what cannot be deleted now the sweep finds."""
     for name in names:

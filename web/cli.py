@@ -1,6 +1,8 @@
 """Commands of `flask --app wsgi`."""
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from email_validator import EmailNotValidError, validate_email
 from flask import Flask, current_app
 from flask_migrate import upgrade
 
-from practice import audit, demo, jobs, people
+from practice import audit, backups, demo, jobs, people
 from practice import load as loading
 from practice.db import COMMAND, WRITE, Base, db
 from practice.errors import Invalid
@@ -24,7 +26,7 @@ ADMINISTRATOR = "Administrator"  # the level of the first account
 
 
 def set_up(app: Flask) -> None:
-    for command in (prepare, create_admin, worker, demo_reset, load, verify_audit):
+    for command in (prepare, create_admin, worker, demo_reset, load, verify_audit, backup, restore, verify):
         app.cli.add_command(command)
 
 
@@ -121,3 +123,39 @@ def verify_audit(seal: str) -> None:
     click.echo("The audit trail is whole.")
     if waits := audit.unsealed():
         click.echo(f"Rows at the end that are not sealed yet: {waits}.")
+
+
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+@click.command()
+@click.argument("folder", type=FOLDER)
+def backup(folder: Path) -> None:
+    """Back the database and the attached files up into a new FOLDER, while the practice works."""
+    with _sentences():
+        click.echo(f"Backed up into {folder}, with {backups.back_up(folder)} files.")
+
+
+@click.command()
+@click.argument("folder", type=FOLDER)
+def restore(folder: Path) -> None:
+    """Bring a backup back from FOLDER into an empty database and the folder of files."""
+    with _sentences():
+        files = backups.restore(folder, current_app.config["MIGRATION_DATABASE_URL"])
+    click.echo(f"Restored, with {files} files. Now run: flask --app wsgi prepare")
+
+
+@click.command()
+def verify() -> None:
+    """Check the database and every attached file against what was stored."""
+    if found := backups.verify():
+        raise click.ClickException("\n".join(found))
+    click.echo("The database and the files are whole.")
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    try:
+        yield
+    except backups.NotPossible as error:
+        raise click.ClickException(str(error)) from error
