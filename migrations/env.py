@@ -1,5 +1,7 @@
 """How migrations run: on a connection of their own, as the owner of the tables where MIGRATION_DATABASE_URL names one."""
 
+from pathlib import Path
+
 import sqlalchemy as sa
 from alembic import context
 from flask import current_app
@@ -7,6 +9,10 @@ from flask import current_app
 from practice.db import Base
 
 engine = sa.create_engine(current_app.config["MIGRATION_DATABASE_URL"], poolclass=sa.NullPool)
+if engine.dialect.name == "sqlite" and engine.url.database:
+    file = Path(engine.url.database)  # the log that SQLite keeps beside it takes its rights
+    file.touch(mode=0o600)
+    file.chmod(0o600)
 
 with engine.connect() as connection:
     is_sqlite = connection.dialect.name == "sqlite"

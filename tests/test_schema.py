@@ -65,6 +65,19 @@ def two(request: pytest.FixtureRequest, tmp_path: Path):
     return shapes
 
 
+def test_nobody_else_on_the_machine_reads_the_file_of_sqlite(tmp_path):
+    with new_database("sqlite", tmp_path) as url:
+        app = create_app(test_settings(url))
+        with app.app_context():
+            upgrade(str(MIGRATIONS))
+            with db.engines[WRITE].begin() as connection:
+                connection.execute(sa.text("UPDATE practice SET name = name"))
+                modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+            for engine in db.engines.values():
+                engine.dispose()
+    assert set(modes.values()) == {0o600} and any(name.endswith("-wal") for name in modes), modes
+
+
 def test_migrated_and_fresh_are_the_same(two):
     migrated, fresh = two
     assert migrated == fresh
