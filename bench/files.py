@@ -21,7 +21,6 @@ from practice.settings import RequestType
 
 SIZE = 10 * 1024 * 1024
 TIMES, LOOKS = 12, 600
-CONTENT = os.urandom(SIZE // 2).hex().encode()
 BOUNDARY = "a-boundary-of-the-bench"
 
 

@@ -7,6 +7,7 @@ before its row is committed, and deleted after its row is gone: what a crash lea
 
 import contextlib
 import hashlib
+import io
 import os
 import secrets
 from collections.abc import Iterator
@@ -139,7 +140,7 @@ class Stored:
     name: str
     size: int
     sha256: str
-    file: BinaryIO
+    file: io.FileIO
     is_kept: bool = False
 
     def keep(self) -> None:
@@ -160,7 +161,7 @@ def stored(stream: BinaryIO) -> Iterator[Stored]:
     path = folder / f"{name}{UNFINISHED}"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        with os.fdopen(descriptor, "w+b") as file:
+        with os.fdopen(descriptor, "w+b", buffering=0) as file:  # what a full disk refuses is not tried again by closing
             found = Stored(name, *_copy(stream, file), file)
             yield found
     except BaseException:
@@ -171,15 +172,16 @@ def stored(stream: BinaryIO) -> Iterator[Stored]:
         path.unlink(missing_ok=True)
 
 
-def _copy(stream: BinaryIO, file: BinaryIO) -> tuple[int, str]:
+def _copy(stream: BinaryIO, file: io.FileIO) -> tuple[int, str]:
     digest, size = hashlib.sha256(), 0
     while part := stream.read(PART):
         size += len(part)
         if size > FILE_MAX:
             raise TooLarge
         digest.update(part)
-        file.write(part)
-    file.flush()
+        left = memoryview(part)
+        while left:
+            left = left[file.write(left) :]
     os.fsync(file.fileno())
     return size, digest.hexdigest()
 
