@@ -6,9 +6,11 @@ from typing import Any
 
 import icalendar
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Desk, Desks
+from tests.browser.test_accessible import LOOKS
 from tests.browser.test_journeys import request_appointment, request_result
 from tests.browser.test_what_must_follow import sent
 
@@ -150,3 +152,41 @@ def test_two_who_confirm_the_same_the_second_reads_of_the_first_and_keeps_the_te
     expect(alert).to_contain_text("not possible any more")
     assert fay.page.locator("#note").input_value() == "Bring your card"
     assert calendar(hugo, key) == (0, "CONFIRMED")
+
+
+@pytest.mark.parametrize("look", ["desktop, light", "phone, dark"])
+def test_axe_finds_nothing_on_the_forms_of_the_steps_and_the_pages_they_lead_to(own_desks: Desks, look: str) -> None:
+    hugo, sam, max_ = (own_desks(login, **LOOKS[look]) for login in ("hugo", "scheduler", "media"))
+    key, result = sent(hugo, request_appointment, "My knee"), sent(hugo, request_result, "The CD")
+    step(own_desks("scheduler"), key, "Propose times", day=soon(), clock="10:00", day_2=soon(), clock_2="14:30", place="Room 4")
+    step(own_desks("media"), result, "In preparation")
+    forms = [(sam, f"/staff/messages/{key}/steps/{verb}") for verb in ("confirm", "propose", "take-back", "decline", "cancel")]
+    forms += [(max_, f"/staff/messages/{result}/steps/{verb}") for verb in ("make-ready", "send")]
+    forms += [(hugo, f"/messages/{key}/times")]
+    found = []
+    for who, address in forms:
+        who.go(address)
+        found += problems(who.page, address)
+        for place in who.page.locator("#place").all():
+            place.fill("")
+        with who.page.expect_response(lambda r: r.request.method == "POST" and r.url.endswith(address)):
+            who.page.locator("form[method=post]:has([name=key]) .btn-primary").click()  # nothing is filled in
+        who.page.locator(".errors").wait_for()
+        found += problems(who.page, f"{address} refused")
+    hugo.page.get_by_label(re.compile("14:30")).check()
+    hugo.page.get_by_role("button", name="Take this time").click()
+    expect(hugo.page.get_by_text("Your appointment is confirmed.")).to_be_visible()
+    for address in (f"/messages/{key}", "/", "/appointments", f"/messages/{key}/cancellation", "/results"):
+        hugo.go(address)
+        found += problems(hugo.page, address)
+    assert found == []
+
+
+def problems(page: Page, where: str) -> list[Any]:
+    """What axe says of a page, and whether it scrolls sideways."""
+    page.wait_for_load_state("networkidle")
+    found: list[Any] = [
+        (where, one["id"], [n["html"][:200] for n in one["nodes"]][:3]) for one in Axe().run(page).response["violations"]
+    ]
+    width = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    return found + ([(where, f"scrolls sideways by {width} px")] if width > 0 else [])

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from practice import appointments, conversations, results
 from practice.appointments import AppointmentRequest, AppointmentState
 from practice.db import db, new_key, now
+from practice.drafts import Draft
 from practice.requests import RequestVerb
 from practice.results import ResultRequest, ResultState
 from practice.threads import Message, last_message_id
@@ -210,3 +211,16 @@ def test_after_a_transfer_the_buttons_go_along(cast):
     assert cast.sam.get(f"/staff/messages/{key}/steps/confirm").status_code == 404
     assert post(cast, key, V.CONFIRM, cast.nina).status_code == 303
     assert state_of(AppointmentRequest) == AppointmentState.CONFIRMED
+
+
+def test_a_step_that_is_being_written_is_kept_as_a_draft(cast):
+    key = cast.send(cast.sophie, "Appointment")
+    about, data = f"/staff/messages/{key}/steps/confirm", filled(cast, key, V.CONFIRM, place="Room 9", clock="")
+    saved = cast.sam.post(f"/staff/drafts/{data['key']}", data | {"about": about, "draft_version": "0"})
+    assert saved.status_code == 303 and about in saved.location
+    page = cast.sam.get(about).text
+    assert 'value="Room 9"' in page and "Bring your card" in page and f'value="{soon()}"' in page
+    assert "Room 9" not in cast.fay.get(about).text, "it is its author's"
+    assert cast.sam.post(about, data | {"clock": "10:30", "draft_version": "1"}).status_code == 303
+    db.session.close()
+    assert db.session.scalar(sa.select(sa.func.count()).select_from(Draft)) == 0
