@@ -1,7 +1,9 @@
 """Requests as work: each step of each table with its message, first come first served, and nothing that no table names."""
 
 import json
+import threading
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -438,3 +440,40 @@ def test_ready_says_where_and_until_when_and_picked_up_by_whom_with_which_paper(
         assert refused.value.field == field
     take(cast, key, V.PICK_UP, cast.max)
     assert (asked(cast, key).picked_up_by, asked(cast, key).paper_shown) == ("Ann Kwon", "Passport")
+
+
+def test_of_a_pick_and_a_step_at_the_same_moment_one_wins_and_the_other_is_told(cast):
+    """Threads that begin together, again and again: a pick against taking back, confirming and a pick of the other time."""
+    app, rounds = cast.sophie.app, [V.TAKE_BACK, V.CONFIRM, V.PICK] * 4
+    for number, verb in enumerate(rounds):
+        patient = (cast.sophie, cast.jihae, cast.hugo)[number % 3]
+        key = cast.send(patient, "Appointment")
+        take(cast, key, V.PROPOSE, cast.sam)
+        (first, second), said = times(key), letter(cast, key)
+        db.session.close()
+        other = {
+            V.TAKE_BACK: partial(appointments.take_times_back, key, letter=said, by=cast.sam.actor),
+            V.CONFIRM: partial(appointments.confirm, key, slot(), letter=said, by=cast.fay.actor),
+            V.PICK: partial(pick, cast, key, second, by=patient),
+        }[verb]
+        together, ended = threading.Barrier(2), []
+
+        def run(act, together=together, ended=ended):
+            with app.app_context():
+                together.wait()
+                try:
+                    act()
+                    ended.append("done")
+                except Stale:
+                    ended.append("stale")
+                db.session.remove()
+
+        acts = [threading.Thread(target=run, args=(act,)) for act in (partial(pick, cast, key, first, by=patient), other)]
+        for act in acts:
+            act.start()
+        for act in acts:
+            act.join()
+        assert sorted(ended) == ["done", "stale"], (verb, ended)
+        found, happened = asked(cast, key), events(key)
+        assert len(happened) == 2 and (found.state == A.CONFIRMED) is (happened[1] != V.TAKE_BACK)
+        assert found.changes in (None, 0) and all(one.ended_at for one in times(key))
