@@ -169,7 +169,7 @@ def test_axe_finds_nothing_on_the_forms_of_the_steps_and_the_pages_they_lead_to(
         found += problems(who.page, address)
         for place in who.page.locator("#place").all():
             place.fill("")
-        with who.page.expect_response(lambda r: r.request.method == "POST" and r.url.endswith(address)):
+        with who.page.expect_response(lambda r, address=address: r.request.method == "POST" and r.url.endswith(address)):
             who.page.locator("form[method=post]:has([name=key]) .btn-primary").click()  # nothing is filled in
         who.page.locator(".errors").wait_for()
         found += problems(who.page, f"{address} refused")
