@@ -32,7 +32,8 @@ def choose(page: Page, *files: Any) -> None:
 
 def has_loaded(page: Page) -> None:
     page.locator(".file img").scroll_into_view_if_needed()
-    page.wait_for_function("document.querySelector('.file img').naturalWidth > 100")
+    page.locator(".file img").first.evaluate("picture => picture.decode()")
+    assert page.locator(".file img").first.evaluate("picture => picture.naturalWidth") > 100
 
 
 def is_accessible(page: Page) -> None:

@@ -75,7 +75,7 @@ def begin(hand: Hand) -> None:
     with page.expect_response(lambda r: r.url.endswith("/searches")):
         hand.click(page.get_by_role("button", name="Search"))
     expect(page).to_have_url(re.compile("filter="))
-    page.wait_for_function("!document.querySelector('.htmx-request, .htmx-swapping, .htmx-settling')")
+    expect(page.locator(".htmx-request, .htmx-swapping, .htmx-settling")).to_have_count(0)
 
 
 def is_open(hand: Hand) -> Locator:
@@ -105,7 +105,7 @@ def by_keyboard(hand: Hand) -> None:
         opened(hand, lambda: hand.press("j" if number else "o"))  # noqa: B023
         hand.press("1")
         expect(page.get_by_label("Your reply")).not_to_have_value("")
-        page.wait_for_function("document.activeElement.closest('form[data-writes]')")
+        expect(page.locator("form[data-writes] :focus")).to_have_count(1)
         sends(hand, lambda: hand.press("Control+Enter"))
         hand.each.append(hand.all - before)
     for did in ("close", "hand over"):
