@@ -13,6 +13,7 @@ from bench.admin import missing
 from bench.floor import WRITES
 from bench.measure import RATIO, Figures, both_of, version_of
 from bench.site import Answer, Asked, LoggedIn, Served, Site
+from practice.appointments import AppointmentRequest, AppointmentState
 from practice.db import WRITE, db, new_key, now
 from practice.drafts import Draft
 from practice.people import Person
@@ -105,6 +106,8 @@ PAGES = (
     PatientPage(
         "Thread", _get("/messages/{thread}"), ("claimer", "SELECT message.id,", "SELECT history.id,", IS_LIST), ("body",), most=50
     ),
+    PatientPage("My Appointments", _get("/appointments"), ("FROM appointment_request JOIN",), ()),
+    PatientPage("My Results", _get("/results"), ("FROM result_request JOIN",), ()),
     PatientPage("Search", _search, (IS_LIST, "message.body FROM", "thread.title FROM", "delivery.title FROM"), (), _floor_keep),
     PatientPage("Send", _send, floors=_floor_send),
     PatientPage("Reply", _reply, floors=_floor_reply),
@@ -225,6 +228,7 @@ def _gather(site: Site) -> Patient:
             connection.execute(sa.update(Thread).where(Thread.id.in_(some)).values(patient_id=person))
             theirs = Message.thread_id.in_(some), Message.is_from_patient
             connection.execute(sa.update(Message).where(*theirs).values(author_id=person))
+        _confirm(connection, taken)
         draft = {"author_id": person, "about": "/messages/new", "version": 1, "waits": False, "saved_at": now()}
         values = {"form_values": '{"title": ["A question"], "body": ["What I began to write"]}'}
         rows = [draft | {"key": new_key(), "saved_at": now() - timedelta(hours=n)} for n in range(DRAFTS)]
@@ -240,6 +244,15 @@ def _gather(site: Site) -> Patient:
         who = site._log_in(db.session.get_one(Person, person))
         db.session.remove()
     return Patient(who, keys, site.to)
+
+
+def _confirm(connection: sa.Connection, threads: list[int]) -> None:
+    """Every other appointment: half of them past, half yet to come."""
+    told = {"state": AppointmentState.CONFIRMED, "minutes": 30, "place": "Room 4", "changes": 0, "changed_at": now()}
+    for n, thread in enumerate(threads[::2]):
+        starts_at = now() + timedelta(days=n % 60 - 30, hours=1)
+        theirs = AppointmentRequest.thread_id == thread
+        connection.execute(sa.update(AppointmentRequest).where(theirs).values(told | {"starts_at": starts_at}))
 
 
 def _take_back_in_time(site: Site, patient: Patient) -> None:

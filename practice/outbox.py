@@ -1,5 +1,6 @@
 """Notices: who is to be told that something waits. The rows are committed with what caused them; the row is the only queue."""
 
+import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
@@ -14,11 +15,17 @@ from practice.db import Model, Transaction, changed, choice, new_key, now
 from practice.people import AccountStatus, NoticePreference, Patient, Person, Staff
 from practice.settings import Practice
 
+
+class Undeliverable(Exception):
+    """No later try would change it: the server refused for good, or it cannot be written as a mail."""
+
+
 LEASE = timedelta(minutes=2)
 BACK_OFF = [timedelta(minutes=m) for m in (1, 5, 15, 60, 240)]
 KEPT = timedelta(days=30)
 MORNING = time(8)  # when the day's mail leaves, by the practice's clock
 REMINDED = timedelta(hours=40)  # before an appointment at most: from that morning to the end of the next day
+_CHANCE = random.SystemRandom()
 TOGETHER = 50  # notices told in one mail
 
 
@@ -308,23 +315,28 @@ def _in_one_mail(session: sa.orm.Session, notice: Notice, at: datetime) -> list[
 
 
 def send_leased(session: sa.orm.Session, leased: Leased, send: Callable[[Leased], None]) -> None:
-    """Sends outside any transaction and marks the rows: sent, to be tried again, or dead after the sixth try."""
+    """Sends outside any transaction and marks the rows: sent, to be tried again, or dead after the sixth try or at once
+    where no other would help."""
     if not leased.ids:
         return
+    is_sent = is_dead = False
     try:
         send(leased)
-    except OSError:
-        is_sent = False
-    else:
         is_sent = True
+    except Undeliverable:
+        is_dead = True
+    except OSError:
+        pass
+    later = 1 + _CHANCE.random() / 10  # so that not all that waited for a server come back at once
     at = now()  # the same for all of one mail: they stay together
     mine = sa.select(Notice).where(Notice.id.in_(leased.ids)).order_by(Notice.id).with_for_update()
     for notice in session.scalars(mine):
         if is_sent:
             notice.state, notice.sent_at = NoticeState.SENT, at
         else:
-            notice.state = NoticeState.DEAD if notice.attempts > len(BACK_OFF) else NoticeState.WAITING
-            notice.next_at = at + BACK_OFF[min(notice.attempts, len(BACK_OFF)) - 1]
+            is_over = is_dead or notice.attempts > len(BACK_OFF)
+            notice.state = NoticeState.DEAD if is_over else NoticeState.WAITING
+            notice.next_at = at + BACK_OFF[min(notice.attempts, len(BACK_OFF)) - 1] * later
 
 
 def forget_sent(session: sa.orm.Session) -> int:

@@ -54,6 +54,7 @@ def test_settings(url: str, **more: Any) -> dict[str, Any]:
         "TRUSTED_HOSTS": ["localhost", "127.0.0.1"],
         "FILES_DIR": str(FILES),
         "CLAMD_SOCKET": "",
+        "SMTP_HOST": "",
         "SECRET_KEY": "tests only, long enough to be accepted",
         "MIGRATION_DATABASE_URL": url,
         **database_settings(url),

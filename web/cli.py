@@ -19,7 +19,7 @@ from practice.errors import Invalid
 from practice.lists import have_terms
 from practice.people import Person
 from practice.settings import TermKind, the_practice
-from web.demo_mails import show_only
+from web.mailing import sender
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 ADMINISTRATOR = "Administrator"  # the level of the first account
@@ -83,7 +83,10 @@ def worker() -> None:
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
-    jobs.work(show_only if current_app.config["IS_DEMO"] else None, is_over=lambda: over)
+    send = sender(current_app)
+    if send is None:
+        click.echo("SMTP_HOST is not set: notices wait until it is.")
+    jobs.work(send, is_over=lambda: over)
 
 
 @click.command("demo-reset")

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import click
+from email_validator import EmailNotValidError, validate_email
 from sqlalchemy.exc import SQLAlchemyError
 
 from practice.db import WRITE, db, engine_options
@@ -69,6 +70,7 @@ def read(env: Mapping[str, str]) -> dict[str, Any]:
         "PROXY_ADDRESS": env.get("PROXY_ADDRESS", ""),
         "FILES_DIR": str(Path(env.get("FILES_DIR") or data_dir / "files").resolve()),
         "CLAMD_SOCKET": env.get("CLAMD_SOCKET", ""),
+        **_mail_settings(env),
         "SECRET_KEY": secret,
         "SECRET_KEY_FALLBACKS": [key for key in (_value(env, "SECRET_KEY_OLD"),) if key],
         **database_settings(database),
@@ -76,6 +78,21 @@ def read(env: Mapping[str, str]) -> dict[str, Any]:
         if _value(env, "MIGRATION_DATABASE_URL")
         else database,
     }
+
+
+def _mail_settings(env: Mapping[str, str]) -> dict[str, Any]:
+    """Which server takes the mails, if one does. Raises Unsafe."""
+    host, sender, port = env.get("SMTP_HOST", ""), env.get("MAIL_FROM", ""), env.get("SMTP_PORT", "587")
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise Unsafe(f"SMTP_PORT is {port!r}: set it to the number of a port.")
+    try:
+        known = validate_email(sender, check_deliverability=False).normalized if host else ""
+    except EmailNotValidError as error:
+        raise Unsafe(f"MAIL_FROM must be the address that mails are from, because SMTP_HOST is set: {error}") from error
+    user, password = env.get("SMTP_USER", ""), _value(env, "SMTP_PASSWORD")
+    if bool(user) != bool(password):
+        raise Unsafe("Set SMTP_USER and SMTP_PASSWORD both, or neither.")
+    return {"SMTP_HOST": host, "SMTP_PORT": int(port), "SMTP_USER": user, "SMTP_PASSWORD": password, "MAIL_FROM": known}
 
 
 def refuse_demo_database() -> None:
