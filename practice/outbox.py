@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from practice.calendar import at_local, local_day
-from practice.db import Model, Transaction, changed, choice, new_key, now
-from practice.people import AccountStatus, NoticePreference, Patient, Person, Staff
+from practice.db import Actor, Model, Transaction, changed, choice, db, new_key, now, transaction
+from practice.people import AccountStatus, NoticePreference, Patient, Person, Staff, must_be_admin
 from practice.settings import Practice
 
 
@@ -92,6 +92,7 @@ class Notice(Model):
             postgresql_where=sa.text("state IN ('waiting', 'leased')"),
         ),
         sa.Index("ix_outbox_sent", "sent_at"),
+        sa.Index("ix_outbox_dead", "id", sqlite_where=sa.text("state = 'dead'"), postgresql_where=sa.text("state = 'dead'")),
     )
 
 
@@ -337,6 +338,41 @@ def send_leased(session: sa.orm.Session, leased: Leased, send: Callable[[Leased]
             is_over = is_dead or notice.attempts > len(BACK_OFF)
             notice.state = NoticeState.DEAD if is_over else NoticeState.WAITING
             notice.next_at = at + BACK_OFF[min(notice.attempts, len(BACK_OFF)) - 1] * later
+
+
+# ---- What was not sent ---------------------------------------------------------------------------
+
+MOST_DEAD = 100  # shown at once
+LATE = timedelta(minutes=10)  # so long after its time a notice is not sent because nobody sends, or nobody takes it
+_DEAD = sa.text("state = 'dead'")
+
+
+def dead_notices() -> list[Any]:
+    """Notices that nobody got, the newest first: key, occasion, when it was queued, how often it was tried, and for whom. Of
+    people without an active account none is told, and none is shown."""
+    columns = Notice.key, Notice.occasion, Notice.created_at, Notice.attempts, Person.last_name, Person.first_name, Person.email
+    dead = sa.select(*columns).join(Person, Person.id == Notice.person_id).where(sa.text("outbox.state = 'dead'"))
+    dead = dead.where(Person.status == AccountStatus.ACTIVE).order_by(Notice.id.desc()).limit(MOST_DEAD)
+    return list(db.session.execute(dead))
+
+
+def late_since() -> datetime | None:
+    """Since when a notice waits that should have left LATE ago; None: all leave on time."""
+    oldest = sa.select(sa.func.min(Notice.next_at)).where(_IS_OPEN, Notice.attempts == 0, Notice.next_at <= now() - LATE)
+    return db.session.scalar(oldest)
+
+
+def try_again(key: str = "", *, by: Actor) -> int:
+    """An admin has a notice that is dead tried anew, or (without a key) all of them. Answers how many. Raises NotAllowed."""
+    with transaction(by=by, did="try_notices_again") as tx:
+        must_be_admin(tx)
+        active = sa.select(Person.id).where(Person.status == AccountStatus.ACTIVE)
+        dead = sa.update(Notice).where(_DEAD, Notice.person_id.in_(active), *([Notice.key == key] if key else []))
+        done = changed(tx.session, dead.values(state=NoticeState.WAITING, attempts=0, next_at=now()))
+        tx.details["notices"] = done
+        tx.commit.has_notices = tx.commit.has_notices or done > 0
+        tx.is_silent = not done
+        return done
 
 
 def forget_sent(session: sa.orm.Session) -> int:

@@ -44,6 +44,7 @@ NOTICES = (
     "shown-again",
     "cancelled",
     "step",
+    "tried",
     "picked",
     "password-changed",
     "logged-out-there",

@@ -53,6 +53,7 @@ PAGES = {
         "/admin/menu",
         "/admin/overdue",
         "/admin/removed",
+        "/admin/mails",
         "/admin/openings",
         "/admin/numbers",
         "/admin/numbers?by=month",

@@ -74,6 +74,8 @@ def _opened_file(cast: Any) -> dict[str, Any]:
 
 EXAMPLES: dict[str, Any] = {
     "admin.overdue": _overdue,
+    "admin.mails": lambda cast: {},
+    "admin.try_again": lambda cast: {"data": {}},
     "admin.removed": lambda cast: {"player": _removed(cast)["player"]},
     "admin.restore_removed": _removed,
     "admin.opening": _to_be_opened,
