@@ -618,7 +618,7 @@ _FILES_SENT = (
 def files_sent_in(threads: list[int]) -> dict[int, list[Any]]:
     """By thread the files that the practice has sent to the patient in it, the newest first."""
     found: dict[int, list[Any]] = {}
-    for file in read(_FILES_SENT, {"threads": threads, "now": now()}) if threads else ():
+    for file in read(_FILES_SENT, {"threads": threads, "now": now()}):
         found.setdefault(file.thread_id, []).append(file)
     return found
 
