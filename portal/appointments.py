@@ -59,7 +59,7 @@ def pick_time(key: str) -> Answer:
     times = proposed_times(thread.id)
     if request.method != "POST":
         return _times(thread, times, opened(PickForm))
-    form, taken = PickForm(), None
+    form = PickForm()
     if not form.validate_on_submit():
         return _times(thread, times, form, 422)
     taken = next((one for one in times if one.key == form.time.data), None)

@@ -42,7 +42,7 @@ TRANSITIONS: dict[tuple[AppointmentState, RequestVerb], AppointmentState] = {
 MOST_TIMES = 3  # proposed at once
 PLACE_MAX = 200
 MINUTES = range(5, 601)  # how long an appointment may take
-OLDEST_PAST = 10  # past appointments shown; each stands among the requests too
+MOST_PAST = 10  # past appointments shown; each stands among the requests too
 
 
 class AppointmentRequest(Model):
@@ -419,10 +419,10 @@ def upcoming_of(patient: int, *, limit: int) -> list[Any]:
 
 
 def past_of(patient: int) -> list[Any]:
-    """Those that are past, the last one first; at most OLDEST_PAST."""
+    """Those that are past, the last one first; at most MOST_PAST."""
     past = _confirmed_of(patient).where(AppointmentRequest.starts_at <= now())
     newest = AppointmentRequest.starts_at.desc(), AppointmentRequest.thread_id.desc()
-    return list(db.session.execute(past.order_by(*newest).limit(OLDEST_PAST)))
+    return list(db.session.execute(past.order_by(*newest).limit(MOST_PAST)))
 
 
 def _confirmed_of(patient: int) -> Any:

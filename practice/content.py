@@ -1,6 +1,6 @@
 """What a file is, by its bytes alone: neither its name nor what a browser says of it counts (OWASP ASVS 5.2).
 
-A table of our own: six kinds, each with its signature and enough of its structure that a file which is also something else
+A table of our own: seven kinds, each with its signature and enough of its structure that a file which is also something else
 (a page behind a picture, a program before an image) is none of them. Nothing is decoded: no decoder of pictures or documents
 stands between a stranger's bytes and the server.
 """

@@ -10,7 +10,7 @@ from wtforms import HiddenField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 
 from practice import appointments, results
-from practice.appointments import MOST_TIMES, PLACE_MAX, Doubt, Slot
+from practice.appointments import PLACE_MAX, Doubt, Slot
 from practice.calendar import at_local
 from practice.db import db
 from practice.errors import Invalid, NotVisible, Stale
@@ -124,9 +124,7 @@ class ProposeForm(StepForm):
         return zip((self.day, self.day_2, self.day_3), (self.clock, self.clock_2, self.clock_3), strict=True)
 
     def slots(self) -> list[Slot]:
-        return [Slot(on.data, at.data, self.minutes.data, self.place.data) for on, at in self.pairs() if on.data and at.data][
-            :MOST_TIMES
-        ]
+        return [Slot(on.data, at.data, self.minutes.data, self.place.data) for on, at in self.pairs() if on.data and at.data]
 
     def validate_clock_3(self, field: TimeField) -> None:
         if (self.day_3.data is None) != (field.data is None):
