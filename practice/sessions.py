@@ -87,17 +87,20 @@ class Visitor:
 
 
 # How many of the patient's threads hold an answer not yet opened; by name, because threads are read by nobody down here.
-# One that is being sent does not count yet, but the one before it does.
+# One that is being sent does not count yet, but the one before it does. Two ranges of one index: the first, which may be long,
+# is counted without a look at the threads themselves.
 _times = ("hidden_by_patient_at", "last_staff_message_at", "answered_before_at", "patient_read_at", "created_at")
 _t = sa.table("thread", sa.column("patient_id", sa.Integer), *(sa.column(name, sa.DateTime) for name in _times)).c
 _read_at = sa.func.coalesce(_t.patient_read_at, _t.created_at)
-_UNREAD = (
-    sa.select(sa.func.count())
-    .where(_t.patient_id == Patient.id, _t.hidden_by_patient_at.is_(None), _t.last_staff_message_at > _read_at)
-    .where(sa.or_(_t.last_staff_message_at <= sa.bindparam("now", type_=sa.DateTime), _t.answered_before_at > _read_at))
-    .correlate(Patient)
-    .scalar_subquery()
-)
+_at = sa.bindparam("now", type_=sa.DateTime)
+
+
+def _new_ones(*more: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
+    theirs = _t.patient_id == Patient.id, _t.hidden_by_patient_at.is_(None), _t.last_staff_message_at > _read_at
+    return sa.select(sa.func.count()).where(*theirs, *more).correlate(Patient).scalar_subquery()
+
+
+_UNREAD = _new_ones(_t.last_staff_message_at <= _at) + _new_ones(_t.last_staff_message_at > _at, _t.answered_before_at > _read_at)
 _VISITOR = (
     sa.select(
         LoginSession.id.label("session_id"),
