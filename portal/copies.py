@@ -3,6 +3,7 @@
 from flask import Response, render_template
 
 from portal import blueprint
+from portal.coming_back import came_from
 from practice.threads import Opened, reference_of, whole_of_patient
 from web.facts import facts_of
 from web.gate import visitor
@@ -24,5 +25,11 @@ def download_message(key: str) -> Response:
 def _copy(template: str, thread: Opened) -> str:
     reference = reference_of(thread.head.id)
     return render_template(
-        template, here="portal.messages", thread=thread, head=thread.head, facts=facts_of(thread), reference=reference
+        template,
+        here="portal.messages",
+        thread=thread,
+        head=thread.head,
+        facts=facts_of(thread),
+        reference=reference,
+        came=came_from(),
     )

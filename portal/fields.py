@@ -10,6 +10,7 @@ from practice.db import now
 from practice.drafts import save_draft
 from practice.emergency import emergency_words_in
 from practice.errors import Stale, TooMany
+from practice.files import files_of_draft
 from practice.settings import MenuItem, RequestType, SwitchedOff, is_on
 from web.answers import Answer, page
 from web.formats import present_practice
@@ -54,6 +55,7 @@ def review(endpoint: str, form: Form, facts: list[tuple[str, str]], kind: Reques
         address=url_for(endpoint),
         form=form,
         is_kept=is_kept,
+        files=files_of_draft(me.person_id, form.key.data),
         facts=[(name, value) for name, value in facts if value],
         posted=[(n, v) for n in request.form for v in request.form.getlist(n) if n not in NOT_SHOWN_AGAIN],
         words=emergency_words_in(texts, present_practice().emergency_words),

@@ -1,6 +1,7 @@
 """Files: attached to what the patient writes, and opened from the patient's own conversations."""
 
 from portal import blueprint
+from portal.drafts import FORMS
 from practice.db import db
 from practice.threads import file_of_thread, thread_of_patient
 from web import attached
@@ -8,7 +9,7 @@ from web.answers import Answer
 from web.attached import UPLOAD_MAX, Side
 from web.gate import upload, visitor
 
-SIDE = Side("portal", ("portal.new_message", "portal.message"), may_be_dicom=False, around=lambda: {"here": "portal.messages"})
+SIDE = Side("portal", FORMS, may_be_dicom=False, around=lambda: {"here": "portal.messages"})
 
 
 @blueprint.get("/drafts/<key>/files")

@@ -1,11 +1,13 @@
 """Messages: Inbox, Sent, and a conversation with the way of each message."""
 
+from contextlib import nullcontext, suppress
 from datetime import date, time, timedelta
 from typing import Any
 
 from flask import request, url_for
 
 from portal import blueprint
+from portal.coming_back import ENDPOINT_OF, PLACES, back_to_list, came_from, list_of
 from portal.fields import answer_by, must_warn
 from portal.writing import ReplyForm
 from practice.appointments import can_cancel
@@ -13,7 +15,7 @@ from practice.calendar import at_local
 from practice.conversations import hide, show_again
 from practice.conversations import reply as write_on
 from practice.db import now, small_write
-from practice.errors import Invalid
+from practice.errors import Invalid, NotVisible
 from practice.sessions import keep_filter, kept_filter
 from practice.settings import RequestType
 from practice.threads import (
@@ -39,7 +41,6 @@ from web.gate import drafts_to, visitor
 
 # ---- Lists ---------------------------------------------------------------------------------------
 
-ENDPOINT_OF = {"inbox": "portal.messages", "sent": "portal.sent"}
 BESIDE = 10  # rows of the list beside an open conversation
 SEARCHED_BY = ("words", "type", "unread", "first_day", "last_day")
 
@@ -57,28 +58,42 @@ def sent() -> Answer:
 @blueprint.post("/messages/search")
 def search_messages() -> Answer:
     """Keeps what is looked for with the session: an address never says it."""
-    endpoint = ENDPOINT_OF.get(request.form.get("box", ""), "portal.messages")
+    box = "sent" if request.form.get("box") == "sent" else "inbox"
+    endpoint = ENDPOINT_OF[box]
     values = {name: request.form.get(name, "").replace("\0", "")[:100] for name in SEARCHED_BY}
     if "clear" in request.form or not any(value.strip() for value in values.values()):
         return to(endpoint)
+    first, last = _days(values)
+    if first and last and first > last:
+        return _list(box, values, 422)
     return to(endpoint, filter=keep_filter(visitor(), values))
 
 
-def _list(box: str) -> Answer:
-    return page("portal/messages.html", "portal/_mail.html", here="portal.messages", **_listed(box))
+def _list(box: str, refused: dict[str, str] | None = None, status: int = 200) -> Answer:
+    """`refused`: what was to be looked for with days the wrong way round."""
+    if refused is None:
+        listed = _listed(box)
+    else:
+        listed = {"rows": [], "box": box, "values": refused, "carried": {}, "came": {}, "types": WORD_OF, "is_reversed": True}
+    return page("portal/messages.html", "portal/_mail.html", status, here="portal.messages", **listed)
 
 
 def _listed(box: str) -> dict[str, Any]:
-    """The rows of a list as the address asks for them, with what they passed and the addresses of the pages beside."""
-    me, place = visitor().person_id, None
-    key = request.args.get("filter", "")[:22]
+    """The rows of a list as the address asks for them, with what they passed and the addresses of the pages beside.
+
+    Beside an open conversation it is the list that it was opened from."""
+    me, place, came = visitor().person_id, None, came_from(box)
+    key = came.get("filter", "")
     values = kept_filter(visitor(), key) if key else {}
     carried: dict[str, Any] = {"filter": key} if values else {}
-    if not request.view_args:  # beside an open conversation the list begins at its head
-        for name in ("before", "after"):
-            if request.args.get(name):
-                place = place_of_patient(request.args[name], me, which=box, is_newer=name == "after")
-    found = threads_of_patient(me, which=box, place=place, sought=_sought(values))
+    for name in PLACES:
+        if beyond := came.get(f"list_{name}"):
+            with suppress(NotVisible) if request.view_args else nullcontext():  # a conversation opens without its list's place
+                place = place_of_patient(beyond, me, which=box, is_newer=name == "after")
+    sought = _sought(values)
+    found = threads_of_patient(me, which=box, place=place, sought=sought)
+    if place and not found.rows:  # the last row of a page was deleted
+        found = threads_of_patient(me, which=box, sought=sought)
     endpoint, is_beside = ENDPOINT_OF[box], bool(request.view_args)
     rows = found.rows[:BESIDE] if is_beside else found.rows
     has_older = found.has_older or len(rows) < len(found.rows)
@@ -87,6 +102,8 @@ def _listed(box: str) -> dict[str, Any]:
         "box": box,
         "values": values,
         "carried": carried,
+        "came": came,
+        "back": back_to_list(came),
         "types": WORD_OF,
         "newer": url_for(endpoint, after=rows[0].key, **carried) if rows and found.has_newer else "",
         "older": url_for(endpoint, before=rows[-1].key, **carried) if rows and has_older else "",
@@ -95,7 +112,7 @@ def _listed(box: str) -> dict[str, Any]:
 
 def _sought(values: dict[str, str]) -> Sought:
     """What cannot be read (a day that is none) looks for nothing."""
-    first, last = (_day(values.get(name, "")) for name in ("first_day", "last_day"))
+    first, last = _days(values)
     zone, kind = present_practice().time_zone, values.get("type", "")
     return Sought(
         words=values.get("words", "").strip(),
@@ -104,6 +121,11 @@ def _sought(values: dict[str, str]) -> Sought:
         since=at_local(first, time(), zone) if first else None,
         until=at_local(last + timedelta(days=1), time(), zone) if last else None,
     )
+
+
+def _days(values: dict[str, str]) -> tuple[date | None, date | None]:
+    """The first and the last day."""
+    return _day(values.get("first_day", "")), _day(values.get("last_day", ""))
 
 
 def _day(text: str) -> date | None:
@@ -135,7 +157,7 @@ def reply(key: str) -> Answer:
     if form.validate_on_submit() and not must_warn(form, form.body.data):
         try:
             write_on(key, body=form.body.data, form_key=form.key.data, by=visitor().actor)
-            return to("portal.message", key=key, done="sent")
+            return to("portal.message", key=key, done="sent", **came_from())
         except Invalid as error:
             form.put(error)
     return _conversation(opened_by_patient(key, visitor().person_id), form, 422)
@@ -172,10 +194,11 @@ def _conversation(thread: Opened, form: Form, status: int = 200, *, is_newest: b
 @blueprint.post("/messages/<key>/deletion")
 def delete_message(key: str) -> Answer:
     hide(key, by=visitor().actor)
-    return to("portal.messages", done="hidden", about=key)
+    endpoint, values = list_of(came_from())
+    return to(endpoint, done="hidden", about=key, **values)
 
 
 @blueprint.post("/messages/<key>/undoing")
 def undo_delete(key: str) -> Answer:
     show_again(key, by=visitor().actor)
-    return to("portal.message", key=key, done="shown-again")
+    return to("portal.message", key=key, done="shown-again", **came_from())

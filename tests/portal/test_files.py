@@ -9,8 +9,10 @@ import pytest
 import sqlalchemy as sa
 
 from practice.db import clock_at, db, now
+from practice.drafts import save_draft
 from practice.files import Attachment, FileState
 from tests.conftest import FILES
+from tests.examples.portal import amendment, appointment, result
 from tests.samples import TEXT, dicom, jpeg, pdf, png
 from web.headers import FILE_POLICY
 
@@ -79,9 +81,40 @@ def test_with_htmx_the_part_of_the_form_comes_back(cast):
 
 
 def test_a_draft_whose_form_takes_no_files_has_no_such_page(cast):
-    begin(cast.sophie, about="/appointments/new")
+    save_draft(cast.sophie.id, key="d1", about="/account", values={"name": ["A"]}, seen=None, by=cast.sophie.actor)
     assert cast.sophie.get("/drafts/d1/files").status_code == 404
     assert put(cast.sophie).status_code == 404 and rows() == []
+
+
+@pytest.mark.parametrize("form", [appointment, result, amendment])
+@pytest.mark.parametrize("htmx", [False, True])
+def test_a_request_has_files_too_on_both_sides(cast, form, htmx):
+    said = form(cast)
+    address = f"/my-info/{said['own']['key']}/amendment" if form is amendment else f"/{form.__name__}s/new"
+    data = {name: value for name, value in said["data"].items() if name != "reviewed"} | {"key": "d1", "draft_version": "1"}
+    assert "Attach files" in cast.sophie.get(address).text
+    assert begin(cast.sophie, about=address, **data | {"draft_version": "0"}).location == "/drafts/d1/files"
+    assert put(cast.sophie, pdf(), "plan.pdf").status_code == 303
+    assert f"{address}?draft=d1" in cast.sophie.get("/drafts/d1/files").text
+    assert "plan.pdf" in cast.sophie.get(f"{address}?draft=d1").text
+    if form is not amendment:
+        review = cast.sophie.post(address, data, htmx=htmx)
+        assert review.status_code == 200 and "Check and send" in review.text and "plan.pdf" in review.text
+        assert rows()[0].draft_key == "d1", "nothing is sent by a form that was not reviewed"
+        version = re.search(r'name="draft_version" value="(\d+)"', review.text)[1]
+        data |= {"draft_version": version}
+        assert "plan.pdf" in cast.sophie.post(address, data | {"change": "yes"}, htmx=htmx).text
+        data |= {"reviewed": "yes"}
+    answer = cast.sophie.post(address, data, htmx=htmx)
+    sent = answer.headers["HX-Redirect" if htmx else "Location"]
+    key = re.search(r"/messages/([\w-]{22})", sent)[1]
+    file = rows()[0]
+    assert file.message_id and file.draft_key is None
+    assert f"/messages/{key}/files/{file.key}" in cast.sophie.get(f"/messages/{key}").text
+    assert cast.jihae.get(f"/messages/{key}/files/{file.key}").status_code == 404
+    in_charge = (cast.sam, cast.max, cast.rita)
+    staff = next(p for p in in_charge if p.get(f"/staff/messages/{key}").status_code == 200)
+    assert f"/staff/messages/{key}/files/{file.key}" in staff.get(f"/staff/messages/{key}").text
 
 
 def test_every_page_that_shows_the_message_lists_its_files(cast):
