@@ -119,3 +119,13 @@ def test_the_handler_is_there_once_however_many_applications_are_made(cast):
 def test_the_server_speaks_in_the_same_form():
     handlers = ServerLogger(Config()).error_log.handlers
     assert handlers and all(isinstance(handler.formatter, Line) for handler in handlers)
+
+
+def test_a_log_that_cannot_be_written_stops_no_page(cast, monkeypatch):
+    class Full:
+        def write(self, _text):
+            raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("sys.stderr", Full())
+        assert cast.sophie.get("/").status_code == 200

@@ -65,8 +65,11 @@ class Lines(logging.Handler):
     """Each event in one write, so that the lines of several processes never mix."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        sys.stderr.write(self.format(record) + "\n")
-        sys.stderr.flush()
+        try:
+            sys.stderr.write(self.format(record) + "\n")
+            sys.stderr.flush()
+        except (OSError, ValueError):  # nobody reads it, or the disk that it goes to is full: the page is answered
+            self.handleError(record)
 
 
 class ServerLogger(Logger):
