@@ -14,19 +14,38 @@ import portal
 import staff
 from practice.db import db, set_up_engines
 from practice.settings import Practice
-from web import attached, cli, config, demo_mails, errors, files, formats, gate, headers, invitations, login, logo
+from web import (
+    attached,
+    check_config,
+    cli,
+    config,
+    demo_mails,
+    errors,
+    files,
+    formats,
+    gate,
+    headers,
+    invitations,
+    login,
+    logo,
+    logs,
+    metrics,
+)
 
 
 def create_app(settings: dict[str, Any] | None = None) -> Flask:
     """The portal, configured from the environment, or from `settings` alone. Raises config.Unsafe."""
+    if settings is None and check_config.is_asked():
+        return check_config.application()
     app = Flask(__name__)
     app.config |= config.FIXED | (config.read(os.environ) if settings is None else settings)
+    logs.set_up(app)
     db.init_app(app)
     with app.app_context():
         set_up_engines()
         if not app.config["IS_DEMO"]:
             config.refuse_demo_database()
-    Migrate(app, db, directory=str(cli.MIGRATIONS))
+    Migrate(app, db, directory=str(check_config.MIGRATIONS))
     Babel(app)
     Bootstrap5(app)
     for part in (gate, headers, files, formats, attached, errors, cli):
@@ -35,6 +54,7 @@ def create_app(settings: dict[str, Any] | None = None) -> Flask:
     app.register_blueprint(login.blueprint)
     app.register_blueprint(invitations.blueprint)
     app.register_blueprint(logo.blueprint)
+    metrics.set_up(app)
     for side in (portal, staff, admin):
         app.register_blueprint(side.blueprint)
     if app.config["IS_DEMO"]:

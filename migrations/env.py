@@ -8,7 +8,10 @@ from flask import current_app
 
 from practice.db import Base
 
-engine = sa.create_engine(current_app.config["MIGRATION_DATABASE_URL"], poolclass=sa.NullPool)
+URL = current_app.config["MIGRATION_DATABASE_URL"]
+# Whoever waits for a lock makes all who come later wait: on PostgreSQL a migration gives up, and is run again.
+patience = {} if URL.startswith("sqlite") else {"options": "-c lock_timeout=3000"}
+engine = sa.create_engine(URL, poolclass=sa.NullPool, connect_args=patience)
 if engine.dialect.name == "sqlite" and engine.url.database:
     file = Path(engine.url.database)  # the log that SQLite keeps beside it takes its rights
     file.touch(mode=0o600)

@@ -1,5 +1,6 @@
 """Background work: the outbox, and a short table of periodic jobs, each done once however many workers there are."""
 
+import logging
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -29,6 +30,8 @@ from practice import (
 from practice.db import SYSTEM, WRITE, Model, Transaction, changed, db, now, transaction
 from practice.threads import Thread
 
+log = logging.getLogger("portal.worker")
+
 
 class Job(Model):
     """When a periodic job is due next."""
@@ -52,7 +55,7 @@ def release_claims(tx: Transaction) -> int:
 def log_seal(_tx: Transaction) -> int:
     """The end of the audit's chain into the log, beyond the reach of whoever changes the database."""
     if seal := audit.newest_seal():
-        print(f"worker: newest audit seal {seal}", flush=True)
+        log.info("newest audit seal %s", seal)
     return 0
 
 
@@ -149,7 +152,7 @@ def work(send: Callable[[outbox.Leased], None] | None, *, is_over: Callable[[], 
             else:
                 time.sleep(0.5)
         except sa.exc.DBAPIError as error:
-            print(f"worker: the database does not answer ({type(error).__name__}); trying again", flush=True)
+            log.warning("the database does not answer (%s); trying again", type(error).__name__)
             listener = None
             time.sleep(2)
 

@@ -55,6 +55,8 @@ def test_settings(url: str, **more: Any) -> dict[str, Any]:
         "FILES_DIR": str(FILES),
         "CLAMD_SOCKET": "",
         "SMTP_HOST": "",
+        "METRICS_TOKEN": "",
+        "METRICS_DIR": f"{FILES}-metrics",
         "SECRET_KEY": "tests only, long enough to be accepted",
         "MIGRATION_DATABASE_URL": url,
         **database_settings(url),

@@ -33,7 +33,7 @@ LAYERS = (
     ("escalation",),
     ("coverage", "appointments", "results", "records", "setup", "trays", "trail"),
     ("amendments", "accounts", "lists", "patients", "board"),
-    ("imports", "backups"),
+    ("imports", "backups", "watch"),
     ("jobs",),
     ("demo",),
     ("load",),

@@ -82,7 +82,7 @@ SIDES = [("portal.home", PATIENT), ("staff.inbox", STAFF), ("admin.communicators
 OUTSIDE = [("login.log_in", ANYONE), ("login.check_log_in", ANYONE), ("login.log_out", LOGGED_IN), ("login.stay", LOGGED_IN)]
 
 
-@pytest.mark.parametrize(("endpoint", "who"), [*SIDES, *OUTSIDE, ("web.healthz", ANYONE)])
+@pytest.mark.parametrize(("endpoint", "who"), [*SIDES, *OUTSIDE, ("web.healthz", ANYONE), ("metrics.metrics", ANYONE)])
 def test_each_side_is_for_its_own(one_app, endpoint, who):
     assert gate.who_may(one_app, endpoint) == who
 
@@ -168,7 +168,7 @@ def test_a_link_from_another_site_opens_a_page(cast):
 # ---- Session -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("endpoint", ["static", "bootstrap.static", "web.healthz"])
+@pytest.mark.parametrize("endpoint", ["static", "bootstrap.static", "web.healthz", "metrics.metrics"])
 def test_files_and_the_health_page_need_no_session_and_read_none(app, endpoint):
     with request_to(app, endpoint):
         gate.pass_gate()

@@ -97,7 +97,7 @@ def pseudo(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("endpoint", "method"), ROUTES)
 @pytest.mark.parametrize("is_valid", [True, False])
 def test_no_word_is_left_out(cast: Cast, pseudo, endpoint, method, is_valid):
-    if endpoint in ("web.healthz", "demo.mails") or (method == "GET" and not is_valid):
+    if endpoint in ("web.healthz", "metrics.metrics", "demo.mails") or (method == "GET" and not is_valid):
         return
     cast.send(cast.sophie, "Appointment")
     answered = cast.send(cast.sophie)

@@ -19,9 +19,10 @@ from practice.errors import Invalid
 from practice.lists import have_terms
 from practice.people import Person
 from practice.settings import TermKind, the_practice
+from web import check_config
+from web.check_config import MIGRATIONS
 from web.mailing import sender
 
-MIGRATIONS = Path(__file__).parent.parent / "migrations"
 ADMINISTRATOR = "Administrator"  # the level of the first account
 
 
@@ -85,7 +86,9 @@ def worker() -> None:
     signal.signal(signal.SIGINT, end)
     send = sender(current_app)
     if send is None:
-        click.echo("SMTP_HOST is not set: notices wait until it is.")
+        jobs.log.warning("SMTP_HOST is not set: notices wait until it is.")
+    for sentence in check_config.old_sqlite(current_app.config):
+        jobs.log.warning(sentence)
     jobs.work(send, is_over=lambda: over)
 
 

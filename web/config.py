@@ -1,13 +1,16 @@
 """Settings from the environment. What is missing or unsafe stops the start with a sentence; nothing is guessed."""
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import click
+import sqlalchemy as sa
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -19,15 +22,119 @@ class Unsafe(click.ClickException):
     """The start is refused; the text says why and what to set."""
 
 
-def _value(env: Mapping[str, str], name: str, default: str = "") -> str:
-    """The variable, or the content of the file named by NAME_FILE."""
-    file = env.get(f"{name}_FILE")
-    return Path(file).read_text(encoding="utf-8").strip() if file else env.get(name, default)
+SECRETS = ("SECRET_KEY", "SECRET_KEY_OLD", "DATABASE_URL", "MIGRATION_DATABASE_URL", "SMTP_PASSWORD", "METRICS_TOKEN")
+LEAST = 32  # characters of what must not be guessed
 
 
-def _secret_key(env: Mapping[str, str], data_dir: Path, is_demo: bool) -> str:
-    key = _value(env, "SECRET_KEY")
-    if key or not is_demo:
+class Settings:
+    """The environment as it is read, and every sentence about what is wrong with it; a secret's value is in none of them."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self.env = env
+        self.problems: list[str] = []
+
+    def refuse(self, sentence: str) -> None:
+        self.problems.append(sentence)
+
+    def text(self, name: str, default: str = "") -> str:
+        return self.env.get(name) or default
+
+    def secret(self, name: str) -> str:
+        """The variable, or the content of the file named by NAME_FILE."""
+        file = self.env.get(f"{name}_FILE")
+        if not file:
+            return self.env.get(name, "")
+        try:
+            return Path(file).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeError) as error:
+            self.refuse(f"{name}_FILE names {file!r}, which cannot be read: {_why(error)}.")
+            return ""
+
+    def strong(self, name: str) -> str:
+        """A secret that must not be guessed; empty where it is not set."""
+        found = self.secret(name)
+        if found and (len(found) < LEAST or not found.isascii() or not found.isprintable()):
+            self.refuse(f"{name} is shorter than {LEAST} characters or has others than ASCII: set it to a long random text.")
+        return found
+
+    def port(self, name: str, default: str) -> int:
+        found = self.text(name, default)
+        if found.isascii() and found.isdigit() and 0 < int(found) < 65536:
+            return int(found)
+        self.refuse(f"{name} is {found!r}: set it to the number of a port.")
+        return int(default)
+
+    def folder(self, name: str, default: str) -> Path:
+        """Made where it is not there; it must be writable."""
+        found = Path(self.text(name, default))
+        try:
+            found.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not os.access(found, os.W_OK | os.X_OK):
+                self.refuse(f"{name} is {str(found)!r}, where nothing can be written: give the portal's user the right to.")
+        except OSError as error:
+            self.refuse(f"{name} is {str(found)!r}, which cannot be made a folder: {_why(error)}.")
+        return found
+
+    def database(self, name: str, default: str) -> str:
+        """PostgreSQL is spoken to by psycopg 3."""
+        url = psycopg(self.secret(name))
+        try:
+            is_known = not url or sa.make_url(url).drivername in ("sqlite", "postgresql+psycopg")
+        except (sa.exc.ArgumentError, ValueError):
+            is_known = False
+        if not is_known:
+            self.refuse(f"{name} is no address of a database: it must begin with postgresql:// or sqlite:///.")
+        return url or default
+
+
+def _why(error: OSError | UnicodeError) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
+
+
+def psycopg(url: str) -> str:
+    for plain in ("postgres://", "postgresql://"):
+        if url.startswith(plain):
+            return "postgresql+psycopg://" + url.removeprefix(plain)
+    return url
+
+
+def read(env: Mapping[str, str]) -> dict[str, Any]:
+    """Flask's configuration from the environment. Raises Unsafe, which says all that is wrong."""
+    found, problems = look(env)
+    if problems:
+        raise Unsafe("\n".join(problems))
+    return found
+
+
+def look(env: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
+    """The configuration, and a sentence for each setting that is missing, unsafe or not to be understood: then it is no good."""
+    said = Settings(env)
+    mode = said.text("PORTAL_MODE", "production")
+    if mode not in ("demo", "production"):
+        said.refuse(f"PORTAL_MODE is {mode!r}: set it to demo or production.")
+    is_demo = mode == "demo"
+    data_dir = said.folder("DATA_DIR", "./var")
+    database = said.database("DATABASE_URL", f"sqlite:///{(data_dir / 'portal.sqlite3').resolve()}")
+    found = {
+        "IS_DEMO": is_demo,
+        **_addresses(said, said.port("PORT", "8000"), is_demo),
+        "FILES_DIR": str(said.folder("FILES_DIR", str(data_dir / "files")).resolve()),
+        "CLAMD_SOCKET": said.text("CLAMD_SOCKET"),
+        "METRICS_TOKEN": said.strong("METRICS_TOKEN"),
+        "METRICS_DIR": str((data_dir / "metrics").resolve()),
+        **_mail_settings(said),
+        "SECRET_KEY": _secret_key(said, data_dir, is_demo),
+        "SECRET_KEY_FALLBACKS": [key for key in (said.strong("SECRET_KEY_OLD"),) if key],
+        "MIGRATION_DATABASE_URL": said.database("MIGRATION_DATABASE_URL", database),
+    }
+    return found | database_settings(database), said.problems
+
+
+def _secret_key(said: Settings, data_dir: Path, is_demo: bool) -> str:
+    key = said.strong("SECRET_KEY")
+    if not key and not is_demo:
+        said.refuse(f"SECRET_KEY is missing: set it to a random text of at least {LEAST} characters.")
+    if key or not is_demo or said.problems:
         return key
     kept = data_dir / "secret_key"
     if not kept.exists():
@@ -37,62 +144,42 @@ def _secret_key(env: Mapping[str, str], data_dir: Path, is_demo: bool) -> str:
     return kept.read_text(encoding="utf-8")
 
 
-def database_url(env: Mapping[str, str], data_dir: Path, name: str = "DATABASE_URL") -> str:
-    """SQLite in the data folder unless the variable names another; PostgreSQL is spoken to by psycopg 3."""
-    url = _value(env, name) or f"sqlite:///{(data_dir / 'portal.sqlite3').resolve()}"
-    for plain in ("postgres://", "postgresql://"):
-        if url.startswith(plain):
-            return "postgresql+psycopg://" + url.removeprefix(plain)
-    return url
+HOST = re.compile(r"\.?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*|\[[0-9a-fA-F:]+\]")
 
 
-def read(env: Mapping[str, str]) -> dict[str, Any]:
-    """Flask's configuration from the environment. Raises Unsafe."""
-    mode = env.get("PORTAL_MODE", "production")
-    if mode not in ("demo", "production"):
-        raise Unsafe(f"PORTAL_MODE is {mode!r}: set it to demo or production.")
-    is_demo = mode == "demo"
-    data_dir = Path(env.get("DATA_DIR", "./var"))
-    data_dir.mkdir(parents=True, exist_ok=True)
-    url = env.get("PORTAL_URL", f"http://127.0.0.1:{env.get('PORT', '8000')}" if is_demo else "")
-    secret = _secret_key(env, data_dir, is_demo)
-    parts = urlsplit(url)
-    if len(secret) < 32:
-        raise Unsafe("SECRET_KEY is missing or shorter than 32 characters: set it to a long random text.")
-    if parts.scheme != "https" and parts.hostname != "127.0.0.1":
-        raise Unsafe("PORTAL_URL must begin with https:// (http is for 127.0.0.1 only).")
-    hosts = [host for host in env.get("TRUSTED_HOSTS", "").split(",") if host] or [str(parts.hostname)]
-    database = database_url(env, data_dir)
-    return {
-        "IS_DEMO": is_demo,
-        "PORTAL_URL": f"{parts.scheme}://{parts.netloc}",
-        "TRUSTED_HOSTS": hosts,
-        "PROXY_ADDRESS": env.get("PROXY_ADDRESS", ""),
-        "FILES_DIR": str(Path(env.get("FILES_DIR") or data_dir / "files").resolve()),
-        "CLAMD_SOCKET": env.get("CLAMD_SOCKET", ""),
-        **_mail_settings(env),
-        "SECRET_KEY": secret,
-        "SECRET_KEY_FALLBACKS": [key for key in (_value(env, "SECRET_KEY_OLD"),) if key],
-        **database_settings(database),
-        "MIGRATION_DATABASE_URL": database_url(env, data_dir, "MIGRATION_DATABASE_URL")
-        if _value(env, "MIGRATION_DATABASE_URL")
-        else database,
-    }
+def _addresses(said: Settings, port: int, is_demo: bool) -> dict[str, Any]:
+    """By which address people come, and by which proxy."""
+    url, proxy = said.text("PORTAL_URL", f"http://127.0.0.1:{port}" if is_demo else ""), said.text("PROXY_ADDRESS")
+    try:
+        parts, is_right = urlsplit(url), bool(urlsplit(url).hostname) and urlsplit(url).port != 0
+    except ValueError:
+        parts, is_right = urlsplit(""), False
+    if not is_right or parts.scheme not in ("https", "http") or (parts.scheme == "http" and parts.hostname != "127.0.0.1"):
+        said.refuse("PORTAL_URL must be an address that begins with https:// (http is for 127.0.0.1 only).")
+    hosts = [host.strip() for host in said.text("TRUSTED_HOSTS").split(",") if host.strip()] or [str(parts.hostname)]
+    if wrong := [host for host in hosts if not HOST.fullmatch(host)]:
+        said.refuse(f"TRUSTED_HOSTS has {wrong[0]!r}: set it to names of hosts alone, separated by commas.")
+    try:
+        ip_address(proxy or "127.0.0.1")
+    except ValueError:
+        said.refuse(f"PROXY_ADDRESS is {proxy!r}: set it to one IP address.")
+    return {"PORTAL_URL": f"{parts.scheme}://{parts.netloc}", "TRUSTED_HOSTS": hosts, "PROXY_ADDRESS": proxy}
 
 
-def _mail_settings(env: Mapping[str, str]) -> dict[str, Any]:
-    """Which server takes the mails, if one does. Raises Unsafe."""
-    host, sender, port = env.get("SMTP_HOST", ""), env.get("MAIL_FROM", ""), env.get("SMTP_PORT", "587")
-    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        raise Unsafe(f"SMTP_PORT is {port!r}: set it to the number of a port.")
+def _mail_settings(said: Settings) -> dict[str, Any]:
+    """Which server takes the mails, if one does."""
+    host, sender, port, known = said.text("SMTP_HOST"), said.text("MAIL_FROM"), said.port("SMTP_PORT", "587"), ""
     try:
         known = validate_email(sender, check_deliverability=False).normalized if host else ""
     except EmailNotValidError as error:
-        raise Unsafe(f"MAIL_FROM must be the address that mails are from, because SMTP_HOST is set: {error}") from error
-    user, password = env.get("SMTP_USER", ""), _value(env, "SMTP_PASSWORD")
+        said.refuse(f"MAIL_FROM must be the address that mails are from, because SMTP_HOST is set: {error}")
+    user, password = said.text("SMTP_USER"), said.secret("SMTP_PASSWORD")
     if bool(user) != bool(password):
-        raise Unsafe("Set SMTP_USER and SMTP_PASSWORD both, or neither.")
-    return {"SMTP_HOST": host, "SMTP_PORT": int(port), "SMTP_USER": user, "SMTP_PASSWORD": password, "MAIL_FROM": known}
+        said.refuse("Set SMTP_USER and SMTP_PASSWORD both, or neither.")
+    return {"SMTP_HOST": host, "SMTP_PORT": port, "SMTP_USER": user, "SMTP_PASSWORD": password, "MAIL_FROM": known}
+
+
+DEMO_DATABASE = "This database holds the demo practice: name another one by DATABASE_URL, or set PORTAL_MODE=demo."
 
 
 def refuse_demo_database() -> None:
@@ -106,7 +193,7 @@ def refuse_demo_database() -> None:
         for engine in db.engines.values():
             engine.dispose()  # nobody serves yet: connections are opened when they are needed
     if is_demo:
-        raise Unsafe("This database holds the demo practice: name another one by DATABASE_URL, or set PORTAL_MODE=demo.")
+        raise Unsafe(DEMO_DATABASE)
 
 
 def database_settings(url: str) -> dict[str, Any]:

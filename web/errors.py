@@ -65,14 +65,13 @@ def posted(but: tuple[str, ...] = NEVER_KEPT) -> list[tuple[str, str]]:
 
 def shown(status: int, **context: Any) -> Response:
     """The error page of a status, or its fragment aimed at the alert area."""
-    g.request_id = g.get("request_id") or new_key()
     heading, text = words_of(status)
     values: dict[str, Any] = {
         "status": status,
         "home": home(),
         "heading": heading,
         "text": text,
-        "request_id": g.request_id,
+        "request_id": g.get("request_id") or new_key(),  # of its line in the log
         "posted": [(n, v) for n, v in posted() if n not in HIDDEN],
         "resend": posted(SECRET) if status in AGAIN and request.method == "POST" else [],
     }
@@ -219,6 +218,5 @@ def no_room(error: OSError) -> Response:
 
 
 def failed(error: Exception) -> Response:
-    g.request_id = new_key()
-    current_app.logger.error("request %s failed", g.request_id, exc_info=error)
+    current_app.logger.error("the request failed", exc_info=error)
     return shown(500)

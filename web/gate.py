@@ -124,7 +124,7 @@ def set_up(app: Flask) -> None:
 
 def pass_gate() -> None:
     """Raises what the error pages answer: CrossSite 403, CSRFError 400, LogInFirst, 403."""
-    if request.endpoint in ("static", "bootstrap.static", "web.healthz"):
+    if request.endpoint in ("static", "bootstrap.static", "web.healthz", "metrics.metrics"):
         return
     is_unsafe = request.method in UNSAFE
     if is_unsafe and not is_same_origin():

@@ -18,6 +18,7 @@ EXAMPLES = {
     "invitation.invitation": _invitation,
     "invitation.accept": _invitation,
     "web.healthz": nothing,
+    "metrics.metrics": nothing,
     "login.log_in": nothing,
     "login.check_log_in": nothing,
     "login.log_out": nothing,

@@ -184,12 +184,12 @@ def test_sealing_leaves_no_row_of_its_own(cast: Cast) -> None:
 
 
 def test_a_chain_whose_end_was_cut_off_is_found_by_the_seal_that_was_logged(
-    cast: Cast, sealed: list[int], capsys: pytest.CaptureFixture[str]
+    cast: Cast, sealed: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
     with transaction(by=SYSTEM, did="log") as tx:
         tx.is_silent = True
         log_seal(tx)
-    logged = capsys.readouterr().out.split()[-1]
+    logged = caplog.messages[-1].split()[-1]
     command = cast.app.test_cli_runner()
     assert command.invoke(args=["verify-audit", "--seal", logged]).exit_code == 0
     by_hand(f"DELETE FROM audit_seal WHERE audit_id = {sealed[-1]}", f"DELETE FROM audit WHERE id = {sealed[-1]}")
