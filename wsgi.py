@@ -14,7 +14,7 @@ import portal
 import staff
 from practice.db import db, set_up_engines
 from practice.settings import Practice
-from web import attached, cli, config, demo_mails, errors, files, formats, gate, headers, invitations, login, logo
+from web import attached, cli, config, demo_mails, errors, files, formats, gate, headers, invitations, login, logo, reset
 
 
 def create_app(settings: dict[str, Any] | None = None) -> Flask:
@@ -34,6 +34,7 @@ def create_app(settings: dict[str, Any] | None = None) -> Flask:
     app.register_blueprint(health())
     app.register_blueprint(login.blueprint)
     app.register_blueprint(invitations.blueprint)
+    app.register_blueprint(reset.blueprint)
     app.register_blueprint(logo.blueprint)
     for side in (portal, staff, admin):
         app.register_blueprint(side.blueprint)
