@@ -30,6 +30,7 @@ from web import (
     logo,
     logs,
     metrics,
+    reset,
 )
 
 
@@ -53,6 +54,7 @@ def create_app(settings: dict[str, Any] | None = None) -> Flask:
     app.register_blueprint(health())
     app.register_blueprint(login.blueprint)
     app.register_blueprint(invitations.blueprint)
+    app.register_blueprint(reset.blueprint)
     app.register_blueprint(logo.blueprint)
     metrics.set_up(app)
     for side in (portal, staff, admin):

@@ -391,7 +391,10 @@ def save_staff(key: str, values: StaffValues, *, seen: str, by: Actor) -> bool:
         tx.is_silent = before.values == values
         tx.note_change(asdict(before.values), asdict(values))
         was, is_now = ((email_key(one.email), one.is_admin) for one in (before.values, values))
-        return was != is_now and end_links(tx.session, person.id, Purpose.INVITATION) > 0
+        if was == is_now:
+            return False
+        end_links(tx.session, person.id, Purpose.RESET)
+        return end_links(tx.session, person.id, Purpose.INVITATION) > 0
 
 
 def disable(key: str, *, by: Actor) -> None:

@@ -15,9 +15,10 @@ from practice.people import token_hash
 
 class Purpose(StrEnum):
     INVITATION = "invitation"  # to choose the first password
+    RESET = "reset"  # to choose another one
 
 
-LASTS = {Purpose.INVITATION: timedelta(hours=72)}
+LASTS = {Purpose.INVITATION: timedelta(hours=72), Purpose.RESET: timedelta(minutes=30)}
 KEPT = timedelta(days=30)  # a link that ended is kept for so long
 
 
@@ -38,10 +39,15 @@ class LinkEnded(Refused):
     status = 400
 
 
-def make_link(tx: Transaction, person: int, purpose: Purpose) -> str:
-    """The secret of a new link; kept nowhere but in this answer. The person's older ones of this purpose end."""
+def make_link(tx: Transaction, person: int, purpose: Purpose, *, token: str = "") -> str:
+    """The secret of a new link; kept nowhere but in this answer. The person's older ones of this purpose end.
+
+    `token`: the secret itself, where somebody else has to know it too (the page of the demo that shows mails).
+    """
     end_links(tx.session, person, purpose)
-    token, at = secrets.token_urlsafe(32), now()
+    if token:  # its mail leaves once more
+        tx.session.execute(sa.delete(OneTimeLink).where(OneTimeLink.token_hash == token_hash(token)))
+    token, at = token or secrets.token_urlsafe(32), now()
     tx.session.add(
         OneTimeLink(person_id=person, purpose=purpose, token_hash=token_hash(token), created_at=at, ends_at=at + LASTS[purpose])
     )

@@ -40,12 +40,15 @@ class Occasion(StrEnum):
     UNREAD = "unread"  # to its author: the patient has not opened what you wrote
     REMINDER = "reminder"  # to the patient: an appointment is tomorrow
     PASSWORD = "password"  # to whoever has the account: its password was changed
+    RESET = "reset"  # to whoever has the account: a link to choose another password
     SEVERAL = "several"  # a mail to staff that tells of more than one of these; no notice is of it
 
 
 TRAYS = frozenset({Occasion.UNROUTED, Occasion.ESCALATED})
 """To admins, whatever they wish: who wants no mails has them in the morning's, since nobody else may know."""
-MESSAGE_BOX = frozenset(Occasion) - TRAYS - {Occasion.ANSWERED, Occasion.REMINDER, Occasion.PASSWORD}
+ACCOUNT = frozenset({Occasion.PASSWORD, Occasion.RESET})
+"""Of the account itself: told at once, whatever somebody wishes."""
+MESSAGE_BOX = frozenset(Occasion) - TRAYS - ACCOUNT - {Occasion.ANSWERED, Occasion.REMINDER}
 """To staff as each wishes: of what is found in the Message Box, told together in one mail, and to those who may see it."""
 
 
@@ -125,7 +128,7 @@ _WISHES_OF_STAFF = sa.select(Staff.id, Staff.notices).where(
 
 def _due(session: sa.orm.Session, occasion: Occasion, wish: NoticePreference, at: datetime) -> datetime | None:
     """When somebody with this wish is told of what is due `at` a moment; None: not at all."""
-    if wish == NoticePreference.EACH or occasion == Occasion.PASSWORD:
+    if wish == NoticePreference.EACH or occasion in ACCOUNT:
         return at
     if wish == NoticePreference.NONE and occasion not in TRAYS:
         return None
@@ -205,7 +208,7 @@ _arrives = sa.select(_M.sent_at).where(_M.id == Notice.message_id).correlate(Not
 
 def wish_changed(session: sa.orm.Session, person: int, wish: NoticePreference) -> None:
     """What waits to be told follows a new wish; what is not due before the morning stays for its day."""
-    theirs = [Notice.person_id == person, Notice.occasion != Occasion.PASSWORD]
+    theirs = [Notice.person_id == person, Notice.occasion.not_in(ACCOUNT)]
     if wish == NoticePreference.NONE:  # also what a worker that died has leased: nobody is to send it again
         session.execute(sa.delete(Notice).where(*theirs, Notice.occasion.not_in(TRAYS), _IS_OPEN))
     at = now() if wish == NoticePreference.EACH else next_morning(session)
@@ -220,6 +223,7 @@ class Leased:
     ids: list[int]
     key: str
     occasion: Occasion
+    person: int
     email: str
     threads: list[int]
 
@@ -295,6 +299,7 @@ def lease(session: sa.orm.Session, sees: Sees) -> Leased | None:
         [one.id for one in left],
         left[0].key if left else "",
         occasion_of(n.occasion for n in left or [notice]),
+        person.id,
         person.email,
         threads,
     )

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from practice.db import Actor, changed, db, now, transaction
 from practice.errors import Invalid, NotAllowed, NotVisible, Stale
+from practice.links import Purpose, end_links
 from practice.outbox import Occasion, tell, wish_changed
 from practice.people import (
     AccountStatus,
@@ -29,13 +30,14 @@ from practice.threads import PAGE, Event, History, ReadLog, Thread, is_there_for
 
 
 def change_password(visitor: Visitor, *, present: str, new: str, by: Actor) -> str:
-    """Changes the own password; answers the new secret of the own session. All other sessions end; the address is told.
+    """Changes the own password; answers the new secret of the own session. All other sessions and a
+    link to choose another password end; the address is told.
 
     Raises NotAllowed when the present password is wrong, Invalid, Stale when it was changed elsewhere meanwhile.
     """
     check_password(new)
     person = db.session.get_one(Person, visitor.person_id)
-    _must_be_hard_to_guess(new, person)
+    must_be_hard_to_guess(new, person)
     if person_with_password(person.email, present) is None:
         raise NotAllowed("the present password is wrong")
     before, after, key = person.password_hash, hash_password(new), secrets.token_urlsafe(32)
@@ -47,11 +49,12 @@ def change_password(visitor: Visitor, *, present: str, new: str, by: Actor) -> s
         own = LoginSession.id == visitor.session_id, LoginSession.ended_at.is_(None)
         if not changed(tx.session, sa.update(LoginSession).where(*own).values(key_hash=token_hash(key))):
             raise Stale("the session has ended")
+        end_links(tx.session, visitor.person_id, Purpose.RESET)
         tell(tx, Occasion.PASSWORD, [visitor.person_id])
     return key
 
 
-def _must_be_hard_to_guess(password: str, person: Person) -> None:
+def must_be_hard_to_guess(password: str, person: Person) -> None:
     """NIST SP 800-63B-4: what anybody would try first is refused. Raises Invalid."""
     said = fold(password)
     names = person.last_name + person.first_name, person.first_name + person.last_name, person.last_name, person.first_name

@@ -15,6 +15,7 @@ from practice.conversations import clean
 from practice.db import Actor, Model, Transaction, again_if_doubled, changed, db, now, transaction
 from practice.drafts import Draft
 from practice.errors import Invalid, NotVisible, Stale
+from practice.links import Purpose, end_links
 from practice.outbox import Notice, NoticeState, Occasion
 from practice.patient_search import PatientSearch, patient_keys, patients_with, values_of
 from practice.people import (
@@ -242,6 +243,7 @@ def _set_status(tx: Transaction, account: Account, status: AccountStatus) -> Non
     tx.session.execute(sa.update(Person).where(Person.id == account.id).values(status=status))
     if status == AccountStatus.LOCKED:
         end_sessions_of(tx.session, account.id)
+        end_links(tx.session, account.id, Purpose.RESET)
 
 
 # ---- A patient who is also staff -----------------------------------------------------------------

@@ -28,7 +28,7 @@ LAYERS = (
     ("sessions", "audit", "outbox", "drafts", "absences", "links"),
     ("communicators", "threads"),
     ("routing", "own_account", "inbox", "presence", "numbers", "attachments"),
-    ("conversations",),
+    ("conversations", "reset"),
     ("requests", "notes", "canned_replies", "bulk"),
     ("escalation",),
     ("coverage", "appointments", "results", "records", "setup", "trays", "trail"),

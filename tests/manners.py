@@ -5,7 +5,7 @@ from typing import Any
 
 from werkzeug.test import TestResponse
 
-from web.headers import FILE_POLICY, HEADERS, INVITATION
+from web.headers import FILE_POLICY, HEADERS, ONE_TIME, SECRET_PATHS
 
 VOID = {"input", "meta", "link", "br", "hr", "img", "use", "path", "circle", "line", "rect", "source", "wbr"}
 
@@ -50,9 +50,9 @@ class Elements(HTMLParser):
 
 def check_manners(response: TestResponse, *, is_fragment: bool, may_fail: bool = False) -> None:
     """Fails with a sentence where an answer forgets its manners."""
-    is_secret = response.request.path.startswith("/invitation/")
+    is_secret = response.request.path.startswith(SECRET_PATHS)
     is_file = "/files/" in response.request.path and response.mimetype != "text/html"
-    wanted = HEADERS | ({"Referrer-Policy": INVITATION} if is_secret else {})
+    wanted = HEADERS | ({"Referrer-Policy": ONE_TIME} if is_secret else {})
     for name, value in (wanted | ({"Content-Security-Policy": FILE_POLICY} if is_file else {})).items():
         assert response.headers.get(name) == value, f"header {name} is {response.headers.get(name)!r}, not {value!r}"
     if not response.request.path.startswith(("/static", "/bootstrap", "/practice/logo/")):

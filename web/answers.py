@@ -47,6 +47,7 @@ NOTICES = (
     "tried",
     "picked",
     "password-changed",
+    "link-asked",
     "logged-out-there",
 )
 """What a page may say after a redirect, by code: words never travel in addresses or cookies."""

@@ -1,14 +1,17 @@
 """In the demo mode notices are shown on a page instead of being sent."""
 
+import hmac
+from base64 import urlsafe_b64encode
 from itertools import groupby
 from typing import Any
 
 import sqlalchemy as sa
-from flask import Blueprint, render_template
+from flask import Blueprint, current_app, render_template
 
 from practice.db import db
-from practice.outbox import Leased, Notice, NoticeState, occasion_of, told_with
+from practice.outbox import Leased, Notice, NoticeState, Occasion, occasion_of, told_with
 from practice.people import Person
+from practice.reset import link_for
 from practice.threads import Thread, reference_of
 from web.gate import ANYONE, allow
 
@@ -16,14 +19,24 @@ blueprint = Blueprint("demo", __name__, url_prefix="/demo")
 
 
 def show_only(leased: Leased) -> None:
-    """The demo's way of sending: the row itself is what the page shows."""
+    """The demo's way of sending: the row itself is what the page shows, and a link that the page can tell from it."""
+    if leased.occasion == Occasion.RESET:
+        link_for(leased.person, token=_token(leased.key))
+
+
+def _token(key: str) -> str:
+    """The secret of the link in the mail with this key: in no table, in the demo either."""
+    secret = hmac.digest(current_app.config["SECRET_KEY"].encode(), f"reset {key}".encode(), "sha256")
+    return urlsafe_b64encode(secret).rstrip(b"=").decode()
 
 
 @blueprint.get("/mails")
 @allow(ANYONE)
 def mails() -> str:
     newest = (
-        sa.select(Notice.occasion, Notice.created_at, Notice.sent_at, Person.email, Thread.id, Thread.key)
+        sa.select(
+            Notice.key.label("mail"), Notice.occasion, Notice.created_at, Notice.sent_at, Person.email, Thread.id, Thread.key
+        )
         .join(Person, Person.id == Notice.person_id)
         .outerjoin(Thread, Thread.id == Notice.thread_id)
         .where(Notice.state == NoticeState.SENT)
@@ -40,6 +53,7 @@ def _mail(rows: list[Any]) -> dict[str, Any]:
     about = {row.key: reference_of(row.id) for row in reversed(rows) if row.key}
     return {
         "occasion": occasion_of(row.occasion for row in rows),
+        "token": _token(rows[-1].mail),  # the first notice gave the mail its key
         "created_at": first.created_at,
         "email": first.email,
         "threads": list(about),

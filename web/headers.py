@@ -20,7 +20,8 @@ HEADERS = {
     "X-Robots-Tag": "noindex, nofollow",
 }
 TRANSPORT = "max-age=63072000; includeSubDomains"
-INVITATION = "origin"  # where the address itself is a secret: no page it leads to is told it, not even ours
+ONE_TIME = "origin"  # where the address itself is a secret: no page it leads to is told it, not even ours
+SECRET_PATHS = ("/invitation/", "/reset/")
 STATIC = ("static", "bootstrap.static")
 FILES = ("portal.file", "portal.draft_file", "staff.file", "staff.draft_file", "admin.file")
 LOGO = "logo.picture"  # its address changes with it
@@ -35,8 +36,8 @@ def set_up(app: Flask) -> None:
             response.headers[name] = value
         if request.endpoint in FILES and response.mimetype != "text/html":  # the file, not the page that refuses it
             response.headers["Content-Security-Policy"] = FILE_POLICY
-        if request.path.startswith("/invitation/"):
-            response.headers["Referrer-Policy"] = INVITATION
+        if request.path.startswith(SECRET_PATHS):
+            response.headers["Referrer-Policy"] = ONE_TIME
         if is_https:
             response.headers["Strict-Transport-Security"] = TRANSPORT
         is_kept = request.endpoint == LOGO or (request.endpoint in STATIC and "v" in request.args)

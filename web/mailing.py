@@ -16,7 +16,8 @@ import sqlalchemy as sa
 from flask import Flask, current_app, get_template_attribute, render_template
 
 from practice.db import db
-from practice.outbox import Leased, Undeliverable
+from practice.outbox import Leased, Occasion, Undeliverable
+from practice.reset import link_for
 from practice.settings import the_practice
 from practice.threads import Thread, reference_of
 from web.demo_mails import show_only
@@ -75,13 +76,15 @@ def _server() -> Iterator[smtplib.SMTP]:
 
 
 def _mail(leased: Leased) -> EmailMessage:
-    """Plain text and HTML: that something waits, its reference number, a link. Raises ValueError, MessageError."""
+    """Plain text and HTML: that something waits, its reference number, a link. Raises ValueError, MessageError, Undeliverable."""
     url = current_app.config["PORTAL_URL"]
+    token = link_for(leased.person) if leased.occasion == Occasion.RESET else ""
     with current_app.test_request_context(base_url=url):
         threads = dict(db.session.execute(sa.select(Thread.id, Thread.key).where(Thread.id.in_(leased.threads))).all())
         ids = [thread for thread in leased.threads if thread in threads]
         told = SimpleNamespace(
             occasion=leased.occasion,
+            token=token,
             threads=[threads[thread] for thread in ids],
             references=[reference_of(thread) for thread in ids],
         )

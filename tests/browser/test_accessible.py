@@ -6,7 +6,7 @@ from axe_playwright_python.sync_playwright import Axe
 pytestmark = pytest.mark.browser
 
 PAGES = {
-    None: ["/login", "/demo/mails"],
+    None: ["/login", "/reset", "/reset?done=link-asked", "/reset/", "/demo/mails"],
     "sophie": [
         "/",
         "/appointments",

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from practice.reset import link_for
 from tests.examples.admin_staff import invite
 
 
@@ -14,9 +15,22 @@ def _invitation(cast: Any) -> dict[str, Any]:
     return {"own": {"token": invite(cast)[1]}, "data": passwords}
 
 
+def reset_link(cast: Any) -> str:
+    """The secret of a link by which Sophie chooses another password."""
+    return link_for(cast.sophie.id)
+
+
+def _reset(cast: Any) -> dict[str, Any]:
+    return _invitation(cast) | {"own": {"token": reset_link(cast)}}
+
+
 EXAMPLES = {
     "invitation.invitation": _invitation,
     "invitation.accept": _invitation,
+    "reset.ask": nothing,
+    "reset.send_link": lambda cast: {"data": {"email": "sophie@test.example"}},
+    "reset.new_password": _reset,
+    "reset.set_password": _reset,
     "web.healthz": nothing,
     "metrics.metrics": nothing,
     "login.log_in": nothing,
