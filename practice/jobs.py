@@ -150,12 +150,20 @@ def work(send: Callable[[outbox.Leased], None] | None, *, is_over: Callable[[], 
                 time.sleep(0.5)
         except sa.exc.DBAPIError as error:
             print(f"worker: the database does not answer ({type(error).__name__}); trying again", flush=True)
+            if listener is not None:
+                listener.close()
             listener = None
             time.sleep(2)
+    if listener is not None:
+        listener.close()
 
 
 def _listen(engine: sa.Engine) -> Any:
-    connection = engine.raw_connection().driver_connection
-    connection.autocommit = True  # type: ignore[union-attr]
-    connection.execute("LISTEN outbox")  # type: ignore[union-attr]
+    """A connection of its own that hears of new notices. It is out of the pool, which would hand it to the next transaction
+    with autocommit on; whoever has it closes it."""
+    pooled = engine.raw_connection()
+    connection: Any = pooled.driver_connection
+    pooled.detach()
+    connection.autocommit = True
+    connection.execute("LISTEN outbox")
     return connection
