@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -151,14 +152,22 @@ def work(send: Callable[[outbox.Leased], None] | None, *, is_over: Callable[[], 
                 next(iter(listener.notifies(timeout=0.5, stop_after=1)), None)
             else:
                 time.sleep(0.5)
-        except sa.exc.DBAPIError as error:
+        except (sa.exc.DBAPIError, psycopg.Error) as error:  # the listener's own come as the driver's
             log.warning("the database does not answer (%s); trying again", type(error).__name__)
+            if listener is not None:
+                listener.close()
             listener = None
             time.sleep(2)
+    if listener is not None:
+        listener.close()
 
 
 def _listen(engine: sa.Engine) -> Any:
-    connection = engine.raw_connection().driver_connection
-    connection.autocommit = True  # type: ignore[union-attr]
-    connection.execute("LISTEN outbox")  # type: ignore[union-attr]
+    """A connection of its own that hears of new notices. It is out of the pool, which would hand it to the next transaction
+    with autocommit on; whoever has it closes it."""
+    pooled = engine.raw_connection()
+    connection: Any = pooled.driver_connection
+    pooled.detach()
+    connection.autocommit = True
+    connection.execute("LISTEN outbox")
     return connection

@@ -218,7 +218,8 @@ def wish_changed(session: sa.orm.Session, person: int, wish: NoticePreference) -
 
 @dataclass(frozen=True)
 class Leased:
-    """A mail to be sent. `key` becomes its Message-ID; `ids`: the notices that it brings; `threads`: what they are about."""
+    """A mail to be sent. `key` becomes its Message-ID; `ids`: the notices that it brings; `threads`: what they are about;
+    `until`: when the lease ends, by which its holder knows it."""
 
     ids: list[int]
     key: str
@@ -226,6 +227,7 @@ class Leased:
     person: int
     email: str
     threads: list[int]
+    until: datetime
 
 
 _IS_OPEN = sa.text("state IN ('waiting', 'leased')")
@@ -302,6 +304,7 @@ def lease(session: sa.orm.Session, sees: Sees) -> Leased | None:
         person.id,
         person.email,
         threads,
+        at + LEASE,
     )
 
 
@@ -322,7 +325,7 @@ def _in_one_mail(session: sa.orm.Session, notice: Notice, at: datetime) -> list[
 
 def send_leased(session: sa.orm.Session, leased: Leased, send: Callable[[Leased], None]) -> None:
     """Sends outside any transaction and marks the rows: sent, to be tried again, or dead after the sixth try or at once
-    where no other would help."""
+    where no other would help. A row that another worker has taken meanwhile, since the lease had run out, is left to it."""
     if not leased.ids:
         return
     is_sent = is_dead = False
@@ -335,7 +338,9 @@ def send_leased(session: sa.orm.Session, leased: Leased, send: Callable[[Leased]
         pass
     later = 1 + _CHANCE.random() / 10  # so that not all that waited for a server come back at once
     at = now()  # the same for all of one mail: they stay together
-    mine = sa.select(Notice).where(Notice.id.in_(leased.ids)).order_by(Notice.id).with_for_update()
+    # No two leases of a row end at the same moment: the second begins when the first has ended.
+    is_mine = Notice.state == NoticeState.LEASED, Notice.next_at == leased.until
+    mine = sa.select(Notice).where(Notice.id.in_(leased.ids), *is_mine).order_by(Notice.id).with_for_update()
     for notice in session.scalars(mine):
         if is_sent:
             notice.state, notice.sent_at = NoticeState.SENT, at

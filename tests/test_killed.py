@@ -42,7 +42,7 @@ def run(cast, *, dies: bool) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=root, check=False)
 
 
-def test_killed_between_insert_and_commit_leaves_nothing(cast):
+def test_f1_killed_between_insert_and_commit_leaves_nothing(cast):
     before = rows()
     killed = run(cast, dies=True)
     assert killed.returncode == -9, killed.stderr
@@ -50,7 +50,7 @@ def test_killed_between_insert_and_commit_leaves_nothing(cast):
     assert numbers() == (0, 0)
 
 
-def test_what_was_acknowledged_is_there(cast):
+def test_f1_what_was_acknowledged_is_there(cast):
     done = run(cast, dies=False)
     assert done.returncode == 0, done.stderr
     assert db.session.scalar(sa.text("SELECT count(*) FROM thread WHERE key = :key"), {"key": done.stdout.strip()}) == 1

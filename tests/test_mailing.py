@@ -100,7 +100,7 @@ def test_a_mail_says_that_something_waits_and_nothing_of_anybody(cast, serve):
 
 @pytest.mark.parametrize("how", [{"rcpt": "451 Later"}, {"data": "421 Going down"}, {"rcpt": "550 No such user"},
                                  {"data": "554 No"}])  # fmt: skip
-def test_what_is_refused_for_now_is_tried_again_and_for_good_is_dead_at_once(cast, serve, how):
+def test_f13_what_is_refused_for_now_is_tried_again_and_for_good_is_dead_at_once(cast, serve, how):
     script = serve(**how)
     cast.send(cast.sophie, "Result")
     assert due() == 1 and script.taken == []
@@ -113,7 +113,7 @@ def test_what_is_refused_for_now_is_tried_again_and_for_good_is_dead_at_once(cas
     assert states() == [NoticeState.DEAD if is_final else NoticeState.SENT]
 
 
-def test_a_server_that_is_away_is_asked_again_by_the_table_of_waits_with_a_little_chance(cast, serve):
+def test_f13_a_server_that_is_away_is_asked_again_by_the_table_of_waits_with_a_little_chance(cast, serve):
     serve.at(free_port())
     cast.send(cast.sophie, "Result")
     at, waits = now(), []
@@ -129,7 +129,7 @@ def test_a_server_that_is_away_is_asked_again_by_the_table_of_waits_with_a_littl
         assert planned <= wait <= planned * 1.1
 
 
-def test_a_connection_lost_after_the_words_were_taken_brings_the_same_mail_again(cast, serve):
+def test_f13_a_connection_lost_after_the_words_were_taken_brings_the_same_mail_again(cast, serve):
     """At least once: the second one has the Message-ID of the first."""
     script = serve(drops=True)
     cast.send(cast.sophie, "Result")

@@ -3,9 +3,10 @@
 import contextlib
 from datetime import timedelta
 
+import pytest
 import sqlalchemy as sa
 
-from practice import audit, outbox
+from practice import audit, jobs, outbox
 from practice.db import WRITE, clock_at, db, now
 from practice.jobs import JOBS, Job, run_due_jobs, send_due
 from practice.outbox import Notice, NoticeState
@@ -70,6 +71,41 @@ def test_a_worker_that_died_loses_its_lease_to_the_next(cast):
     assert send_due(sent.append) == 0
     with clock_at(now() + outbox.LEASE + timedelta(seconds=1)):
         assert send_due(sent.append) == 1
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_whoever_lost_the_lease_while_sending_leaves_the_row_to_who_has_it_now(cast, fails):
+    """A mail server that answers after three minutes: another worker is sending by then."""
+    cast.send(cast.sophie, "Result")
+
+    def answer_late(_: outbox.Leased) -> None:
+        with clock_at(now() + outbox.LEASE + timedelta(seconds=1)), contextlib.suppress(KeyboardInterrupt):
+            send_due(die)
+        if fails:
+            raise OSError("too late")
+
+    def die(_: outbox.Leased) -> None:
+        raise KeyboardInterrupt
+
+    assert send_due(answer_late) == 1
+    assert states() == [NoticeState.LEASED], "the second worker's"
+    sent = []
+    with clock_at(now() + outbox.LEASE * 2 + timedelta(seconds=2)):
+        assert send_due(sent.append) == 1
+    assert states() == [NoticeState.SENT]
+
+
+def test_the_worker_listens_on_a_connection_that_no_transaction_gets_afterwards(cast):
+    engine = db.engines[WRITE]
+    if engine.dialect.name != "postgresql":
+        pytest.skip("SQLite is asked, nobody listens")
+    db.session.close()
+    listener = jobs._listen(engine)
+    with engine.connect() as connection:
+        assert connection.connection.driver_connection is not listener
+        assert not connection.connection.driver_connection.autocommit
+    assert engine.pool.checkedout() == 0
+    listener.close()
 
 
 def test_jobs_run_when_they_are_due_and_not_before(cast):

@@ -77,7 +77,7 @@ def test_what_is_backed_up_comes_back_whole(cast, elsewhere, tmp_path):
     assert cast.thread(key)
 
 
-def test_a_backup_while_people_write_has_all_that_was_acknowledged_before(cast, elsewhere, tmp_path):
+def test_f20_a_backup_while_people_write_has_all_that_was_acknowledged_before(cast, elsewhere, tmp_path):
     app, over, sent = cast.sophie.app, threading.Event(), [cast.send(cast.sophie) for _ in range(5)]
     with_files(cast)
     before = rows()["message"]

@@ -69,7 +69,7 @@ def test_equal_forms_give_one_thread_one_after_the_other(cast):
     assert rows()["message"] == 1
 
 
-def test_equal_forms_give_one_thread_all_at_once(cast):
+def test_f4_equal_forms_give_one_thread_all_at_once(cast):
     key, to = new_key(), cast.communicator("Clinicians")
 
     def send():

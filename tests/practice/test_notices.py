@@ -323,7 +323,7 @@ def test_no_wish_keeps_a_changed_password_untold(cast):
     assert mail.occasion == Occasion.PASSWORD
 
 
-def test_two_workers_never_gather_two_mails_of_one_person(cast):
+def test_f15_two_workers_never_gather_two_mails_of_one_person(cast):
     if db.engines[WRITE].dialect.name != "postgresql":
         pytest.skip("SQLite has one writer at a time")
     staff_wish(cast, NONE, cast.fay)

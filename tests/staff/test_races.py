@@ -216,7 +216,7 @@ def audited(verb: str) -> list[tuple[str, str]]:
 # ---- The races -----------------------------------------------------------------------------------
 
 
-def test_of_eight_who_press_receive_one_wins_each_thread_and_the_others_are_told_who(desks, threads, processes):
+def test_f3_of_eight_who_press_receive_one_wins_each_thread_and_the_others_are_told_who(desks, threads, processes):
     told = run_race(processes, desks, "receipts", threads, Thread.version)
     won = sorted(winners_of(told, threads).items())
     assert happened(Event.RECEIVED) == won and audited("receive") == won
