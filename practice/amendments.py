@@ -269,7 +269,7 @@ def cancel_amendment(thread_key: str, *, state: AmendmentState, form_key: str, b
 
 
 def extended(due_at: datetime, time_zone: str) -> datetime:
-    """The end (naive UTC) of the practice's day that is 30 after the one whose end is `due_at`, whatever the clocks do between."""
+    """The end (naive UTC) of the day that is 30 after the one whose end is `due_at`, whatever the clocks do between."""
     return end_of_day(local_day(due_at, time_zone) + EXTENSION, time_zone)
 
 

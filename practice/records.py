@@ -12,7 +12,6 @@ from practice.db import Model, changed, choice, db, new_key, now
 from practice.errors import NotVisible, Stale
 from practice.people import Patient, Person
 
-
 VALUE_MAX = 500
 
 

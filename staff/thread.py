@@ -35,6 +35,14 @@ STEP_LABELS = {
     RequestVerb.SEND: (_l("Sent"), "send"),
     RequestVerb.DECLINE: (_l("Decline"), "x-octagon-fill"),
     RequestVerb.CANCEL: (_l("Cancel the request"), "x-lg"),
+    RequestVerb.REVIEW: (_l("In review"), "hourglass-split"),
+    RequestVerb.ASK: (_l("Ask for information"), "pencil"),
+    RequestVerb.ACCEPT: (_l("Accept"), "check-lg"),
+    RequestVerb.ACCEPT_IN_PART: (_l("Accept in part"), "check-circle-fill"),
+    RequestVerb.DENY: (_l("Deny"), "x-octagon-fill"),
+    RequestVerb.EXTEND: (_l("Extend by 30 days"), "clock"),
+    RequestVerb.COMPLETE: (_l("Completed"), "check-lg"),
+    RequestVerb.REBUT: (_l("Rebuttal"), "pencil"),
 }
 """The buttons of a request's next states."""
 

@@ -1,11 +1,13 @@
 """Example data for the patient's views."""
 
 from datetime import time, timedelta
+from functools import partial
 from io import BytesIO
 from typing import Any
 
 import sqlalchemy as sa
 
+from practice import amendments
 from practice.appointments import ProposedTime, Slot, confirm, propose
 from practice.attachments import attach
 from practice.db import COMMAND, db, new_key, now, transaction
@@ -164,6 +166,27 @@ def amendment(cast: Any) -> dict[str, Any]:
     }
 
 
+def disagreement(cast: Any) -> dict[str, Any]:
+    key = denied(cast)
+    return {
+        "own": {"key": key},
+        "player": cast.sophie,
+        "others": [(cast.jihae, {"key": key}), (cast.hugo, {"key": key})],
+        "data": {"statement": "I was measured twice", "key": "k1"},
+    }
+
+
+def denied(cast: Any) -> str:
+    """An amendment of Sophie's that Rita has denied."""
+    key = cast.send(cast.sophie, "Amendment")
+    for step in (amendments.review, partial(amendments.deny, ground=amendments.Ground.CORRECT, because="Measured here")):
+        db.session.close()
+        letter = Letter("Words", new_key(), last_message_id(db.session, cast.thread(key).id))
+        step(key, letter=letter, by=cast.rita.actor)
+    db.session.close()
+    return key
+
+
 def logo(cast: Any) -> dict[str, Any]:
     if not the_practice().logo_key:
         save_logo(PICTURE, by=COMMAND)
@@ -209,4 +232,5 @@ EXAMPLES = {
     "portal.readers": nothing,
     "portal.my_info": nothing,
     "portal.request_amendment": amendment,
+    "portal.disagree": disagreement,
 }
