@@ -22,6 +22,7 @@ from web.asked import version_in
 from web.facts import asked_of, event_words
 from web.formats import day, full_name, stamp
 from web.gate import visitor
+from web.letters import letter_of
 from web.looks import note_look
 
 STEP_LABELS = {
@@ -60,6 +61,11 @@ def next_message(key: str) -> Answer:
 @blueprint.get("/messages/<key>/previous")
 def previous_message(key: str) -> Answer:
     return _neighbour(key, is_newer=True)
+
+
+@blueprint.get("/messages/<key>/letters/<message>")
+def letter(key: str, message: str) -> str:
+    return render_template("staff/letter.html", **letter_of(open_logged(key), message))
 
 
 def _neighbour(key: str, *, is_newer: bool) -> Answer:

@@ -20,7 +20,7 @@ from practice.requests import Letter
 from practice.sessions import LoginSession, open_session
 from practice.settings import the_practice
 from practice.setup import save_logo
-from practice.threads import Thread, last_message_id
+from practice.threads import Message, Thread, last_message_id
 from tests.examples.admin_practice import PICTURE, File
 
 
@@ -187,6 +187,18 @@ def denied(cast: Any) -> str:
     return key
 
 
+def letter(cast: Any) -> dict[str, Any]:
+    key = denied(cast)
+    own = {"key": key, "message": message_key(cast, key)}
+    return {"own": own, "player": cast.sophie, "others": [(cast.jihae, own), (cast.hugo, own)]}
+
+
+def message_key(cast: Any, key: str) -> str:
+    """Of the newest message of a thread."""
+    newest = db.session.get_one(Message, last_message_id(db.session, cast.thread(key).id))
+    return newest.key
+
+
 def logo(cast: Any) -> dict[str, Any]:
     if not the_practice().logo_key:
         save_logo(PICTURE, by=COMMAND)
@@ -233,4 +245,5 @@ EXAMPLES = {
     "portal.my_info": nothing,
     "portal.request_amendment": amendment,
     "portal.disagree": disagreement,
+    "portal.letter": letter,
 }

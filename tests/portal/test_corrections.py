@@ -8,7 +8,7 @@ from practice.amendments import Amendment, AmendmentState
 from practice.db import db, new_key
 from practice.requests import Letter
 from practice.threads import last_message_id
-from tests.examples.portal import amendment, denied
+from tests.examples.portal import amendment, denied, message_key
 
 STATEMENT = "I was measured twice, by two doctors"
 
@@ -99,3 +99,19 @@ def test_a_value_that_was_corrected_meanwhile_is_shown_as_it_is_now(cast, htmx):
         assert answer.status_code == 409 and "Not sent: the record was corrected meanwhile" in answer.text
         assert "Corrected words" in answer.text
     assert asked().to_value == "167 cm", "no second request"
+
+
+def test_what_the_practice_writes_about_it_is_a_letter_to_print_and_nothing_else_is(cast):
+    key = denied(cast)
+    decision = message_key(cast, key)
+    for who, address in ((cast.sophie, f"/messages/{key}"), (cast.rita, f"/staff/messages/{key}")):
+        assert f"{address}/letters/{decision}" in who.get(address).text
+        page = who.get(f"{address}/letters/{decision}").text
+        assert "data-print" in page and "Words" in page and "Patient Info Manager" in page
+    cast.sophie.post(f"/messages/{key}/replies", {"body": "Thank you", "key": new_key()})
+    db.session.close()
+    mine = message_key(cast, key)
+    assert cast.sophie.get(f"/messages/{key}/letters/{mine}").status_code == 404
+    assert cast.rita.get(f"/staff/messages/{key}/letters/{mine}").status_code == 404
+    others = cast.send(cast.sophie, "Others")
+    assert cast.sophie.get(f"/messages/{others}/letters/{decision}").status_code == 404
