@@ -26,4 +26,17 @@ def shared() -> dict[str, Any]:
     }
 
 
-from portal import account, appointments, cancelling, copies, drafts, files, home, messages, records, results, writing  # noqa: E402, F401
+from portal import (  # noqa: E402, F401
+    account,
+    appointments,
+    cancelling,
+    copies,
+    corrections,
+    drafts,
+    files,
+    home,
+    messages,
+    records,
+    results,
+    writing,
+)

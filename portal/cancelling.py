@@ -9,12 +9,14 @@ from wtforms import HiddenField, TextAreaField
 from wtforms.validators import ValidationError
 
 from portal import blueprint
+from practice.amendments import amendment_of, cancel_amendment
+from practice.amendments import can as can_with_amendment
 from practice.appointments import AppointmentState, appointment_of, cancel_appointment
 from practice.appointments import can_cancel as can_cancel_appointment
 from practice.conversations import REASON_MAX
 from practice.db import db
 from practice.errors import NotVisible, Stale
-from practice.requests import CANCELLED, place_of_request
+from practice.requests import CANCELLED, RequestVerb, place_of_request
 from practice.results import can_cancel as can_cancel_result
 from practice.results import cancel_result, result_of
 from practice.threads import Page, Thread, thread_of_patient
@@ -78,6 +80,8 @@ def _request(key: str) -> Request:
         return Request(thread, found[0], can_cancel_appointment(found[0]), cancel_appointment)
     if found := result_of(thread.id):
         return Request(thread, found[0], can_cancel_result(found[0]), cancel_result)
+    if found := amendment_of(thread.id):
+        return Request(thread, found, can_with_amendment(found, RequestVerb.CANCEL), cancel_amendment)
     raise NotVisible
 
 

@@ -7,6 +7,7 @@ from portal.coming_back import came_from
 from practice.threads import Opened, reference_of, whole_of_patient
 from web.facts import facts_of
 from web.gate import visitor
+from web.letters import letter_of
 
 
 @blueprint.get("/messages/<key>/print")
@@ -20,6 +21,12 @@ def download_message(key: str) -> Response:
     thread = whole_of_patient(key, visitor().person_id)
     headers = {"Content-Disposition": f'attachment; filename="message-{reference_of(thread.head.id)}.txt"'}
     return Response(_copy("portal/download.txt", thread), headers=headers, mimetype="text/plain")
+
+
+@blueprint.get("/messages/<key>/letters/<message>")
+def letter(key: str, message: str) -> str:
+    found = letter_of(whole_of_patient(key, visitor().person_id), message)
+    return render_template("portal/letter.html", here="portal.messages", **found)
 
 
 def _copy(template: str, thread: Opened) -> str:

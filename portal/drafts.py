@@ -22,9 +22,19 @@ FORMS: dict[str, tuple[RequestType | None, Any]] = {
     "portal.request_appointment": (RequestType.APPOINTMENT, _l("Request Appointment")),
     "portal.request_result": (RequestType.RESULT, _l("Request Result")),
     "portal.request_amendment": (RequestType.AMENDMENT, _l("Request Amendment")),
+    "portal.disagree": (None, _l("Statement of disagreement")),
 }
 """The pages whose forms have drafts, with the type they ask for and what a draft of theirs is called."""
-SAYS = ("title", "reason", "to_value", "body", "comments", "memo", "to")  # what tells one draft from another, the best first
+SAYS = (
+    "title",
+    "reason",
+    "to_value",
+    "body",
+    "statement",
+    "comments",
+    "memo",
+    "to",
+)  # what tells one draft from another, the best first
 EXCERPT = 80  # characters
 
 

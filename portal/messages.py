@@ -10,12 +10,14 @@ from portal import blueprint
 from portal.coming_back import ENDPOINT_OF, PLACES, back_to_list, came_from, list_of
 from portal.fields import answer_by, must_warn
 from portal.writing import ReplyForm
+from practice.amendments import can as can_with_amendment
+from practice.amendments import write_on
 from practice.appointments import can_cancel
 from practice.calendar import at_local
 from practice.conversations import hide, show_again
-from practice.conversations import reply as write_on
 from practice.db import now, small_write
 from practice.errors import Invalid, NotVisible
+from practice.requests import RequestVerb
 from practice.sessions import keep_filter, kept_filter
 from practice.settings import RequestType
 from practice.threads import (
@@ -176,6 +178,8 @@ def _conversation(thread: Opened, form: Form, status: int = 200, *, is_newest: b
         "facts": [] if thread.has_earlier else asked.facts,
         "asked": asked,
         "can_cancel": asked.appointment is not None and can_cancel(asked.appointment),
+        "can_withdraw": asked.amendment is not None and can_with_amendment(asked.amendment, RequestVerb.CANCEL),
+        "can_disagree": asked.amendment is not None and can_with_amendment(asked.amendment, RequestVerb.DISAGREE),
         "recipients": ", ".join(titles_of(thread.events)) if head.unrouted_since is None else "",
         "duplicates": duplicates_of(head, None),
         "is_newest": is_newest,

@@ -1,18 +1,21 @@
 """My Info: the record as the practice has it, and asking for a correction. Exists in Meaningful Use mode only."""
 
+from collections import defaultdict
+
 from flask import render_template, request
 from wtforms import StringField, TextAreaField
 
 from portal import blueprint
 from portal.fields import answer_by, must_be_on, must_warn
-from practice.amendments import TO_MAX
+from practice.amendments import TO_MAX, denials_of
 from practice.amendments import request_amendment as ask
 from practice.conversations import BODY_MAX
 from practice.db import db
-from practice.errors import Invalid
-from practice.records import RecordValue, Section, record_of, value_of
+from practice.errors import Invalid, Stale
+from practice.records import RecordValue, Section, current_of, record_of, value_of
 from practice.settings import MenuItem, RequestType
 from web.answers import Answer, page, to
+from web.facts import denial_facts
 from web.formats import lazy_gettext as _l
 from web.forms import AtMost, Filled, Form, opened, tidy
 from web.gate import visitor
@@ -47,9 +50,10 @@ def my_info() -> str:
 
 @blueprint.route("/my-info/<key>/amendment", methods=["GET", "POST"])
 def request_amendment(key: str) -> Answer:
+    """A value that was corrected meanwhile cannot be asked for any more: 409 with what the record says now."""
     value, me = _value(key), visitor()
     if request.method != "POST":
-        return _page(value, opened(AmendmentForm))
+        return _page(value, opened(AmendmentForm), 409 if value.superseded_at else 200)
     form = AmendmentForm()
     if form.validate_on_submit() and not must_warn(form, form.to.data, form.memo.data):
         try:
@@ -57,7 +61,10 @@ def request_amendment(key: str) -> Answer:
             return to("portal.message", key=sent.thread_key, done="sent")
         except Invalid as error:
             form.put(error)
-    return _page(value, form, 422)
+        except Stale:
+            db.session.close()
+            value = _value(key)
+    return _page(value, form, 409 if value.superseded_at else 422)
 
 
 def _value(key: str) -> RecordValue:
@@ -66,17 +73,33 @@ def _value(key: str) -> RecordValue:
 
 
 def _record() -> dict[str, object]:
-    return {"here": "portal.my_info", "record": record_of(visitor().person_id), "sections": SECTIONS}
+    me = visitor().person_id
+    record, denied = record_of(me), defaultdict(list)
+    for amendment, key in denials_of(me):
+        denied[amendment.value_id].append((key, amendment, denial_facts(amendment)))
+    return {
+        "here": "portal.my_info",
+        "record": record.sections,
+        "former": record.former,
+        "denied": {
+            value.id: [one for version in (value, *record.former.get(value.id, ())) for one in denied[version.id]]
+            for values in record.sections.values()
+            for value in values
+        },
+        "sections": SECTIONS,
+    }
 
 
 def _page(value: RecordValue, form: Form, status: int = 200) -> Answer:
+    says_now = current_of(db.session(), value.id)
     return page(
         "portal/my_info.html",
         "portal/_amendment.html",
         status,
-        opened=value,
+        opened=says_now,
+        asked_of=value,
         form=form,
         decision_by=answer_by(RequestType.AMENDMENT),
-        from_value=", ".join((str(SECTIONS[value.section]), value.name, value.value)),
+        from_value=", ".join((str(SECTIONS[says_now.section]), says_now.name, says_now.value)),
         **_record(),
     )

@@ -255,7 +255,7 @@ def answer(
         move(tx, thread, Verb.ANSWER)
         thread.last_staff_message_at = message.sent_at
         numbers.count_answer(tx, thread, message)
-        promise(thread, None, None)
+        _waits_no_more(tx, thread)
         thread.closed_at = thread.removed_at = thread.hidden_by_patient_at = thread.duplicate_of_id = None
         thread.has_emergency_words = False
         mark(tx, thread)
@@ -425,7 +425,7 @@ def _close(tx: Transaction, thread: Thread) -> None:
         raise Stale("closed before")
     _receive(tx, thread, up_to=last_message_id(tx.session, thread.id))
     move(tx, thread, Verb.CLOSE)
-    promise(thread, None, None)
+    _waits_no_more(tx, thread)
     thread.has_emergency_words = False
     thread.claimed_by_id = thread.claimed_until = None
     thread.closed_at = now()
@@ -800,6 +800,19 @@ def _waits(tx: Transaction, thread: Thread, practice: Practice, *, said: list[st
     if thread.waiting_since is None:
         promise(thread, at, promised_by(practice, thread.type, at, session=tx.session))
     mark(tx, thread)
+
+
+# By name: the table of amendments stands above.
+_AMENDMENT = sa.table("amendment", sa.column("thread_id", sa.Integer), sa.column("decided_at"), sa.column("state", sa.String))
+
+
+def _waits_no_more(tx: Transaction, thread: Thread) -> None:
+    """Answered or closed: nothing is promised any more, but for the decision on an amendment, which is owed until it is made."""
+    if thread.type == RequestType.AMENDMENT:
+        owed = _AMENDMENT.c.thread_id == thread.id, _AMENDMENT.c.decided_at.is_(None), _AMENDMENT.c.state != "cancelled"
+        if tx.session.scalar(sa.select(sa.literal(1)).where(*owed)):
+            return
+    promise(thread, None, None)
 
 
 def _waits_before_answer(thread: Thread) -> None:

@@ -427,7 +427,7 @@ def _add_patients(world: _World, writer: "_Writer", count: int, chance: random.R
         if n % RECORDED == 0:
             for section, name, value in RECORD:
                 row, value_key, recorded = writer.take(RecordValue), _key(chance), writer.day(start.date())
-                writer.add(RecordValue, (row, value_key, person, section.value, name, value, "", recorded))
+                writer.add(RecordValue, (row, value_key, person, section.value, name, value, "", recorded, *NOT_YET[:4]))
                 patient.values.append((row, value_key, f"{section.value}, {name}, {value}"))
             world.recorded.append(patient)
 
@@ -827,7 +827,7 @@ class _Trail:
             return self._appointment(thread, at)
         if thread.type == RequestType.RESULT:
             return self._result(thread, at, body)
-        return self._amendment(thread, body)
+        return self._amendment(thread, at, body)
 
     def _appointment(self, thread: _Thread, at: datetime) -> Any:
         chance, writer, physician = self.chance, self.writer, self.chance.choice(self.world.physicians)
@@ -869,10 +869,11 @@ class _Trail:
         )  # fmt: skip
         return "request_result", order.comments or ", ".join(order.media), asdict(order), (ResultRequest, row)
 
-    def _amendment(self, thread: _Thread, body: str) -> Any:
+    def _amendment(self, thread: _Thread, at: datetime, body: str) -> Any:
         value, key, says = self.chance.choice(thread.patient.values)
         to = self.chance.choice(("167 cm", "Stomach upset, not an allergy", "69 kg"))
-        row = (thread.id, AmendmentState.QUEUED.value, value, says, to, body)
+        due_at = promised_by(self.world.practice, RequestType.AMENDMENT, at)
+        row = (thread.id, AmendmentState.QUEUED.value, value, says, to, body, self.writer.stamp(due_at), *NOT_YET, *NOT_YET[:5])
         return "request_amendment", body, {"value": key, "to": to, "memo": body}, (Amendment, row)
 
 

@@ -31,6 +31,16 @@ class RequestVerb(StrEnum):
     SEND = "send"
     DECLINE = "decline"
     CANCEL = "cancel"
+    REVIEW = "review"
+    ASK = "ask"  # the patient, for what is missing
+    INFORM = "inform"  # the patient answers that
+    ACCEPT = "accept"
+    ACCEPT_IN_PART = "accept-in-part"
+    DENY = "deny"
+    EXTEND = "extend"  # the time in which it is decided
+    COMPLETE = "complete"
+    DISAGREE = "disagree"  # the patient, with a denial
+    REBUT = "rebut"
 
 
 @dataclass(frozen=True)
@@ -42,7 +52,7 @@ class Letter:
     seen: int
 
 
-STEPS_OF_STAFF = frozenset(RequestVerb) - {RequestVerb.PICK}
+STEPS_OF_STAFF = frozenset(RequestVerb) - {RequestVerb.PICK, RequestVerb.INFORM, RequestVerb.DISAGREE}
 
 
 def steps_from(state: Any, transitions: Mapping[Any, Any]) -> list[RequestVerb]:

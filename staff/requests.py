@@ -6,10 +6,11 @@ from typing import Any
 
 import wtforms
 from flask import url_for
-from wtforms import HiddenField, SelectField, StringField, TextAreaField
+from wtforms import SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 
 from practice import appointments, results
+from practice.amendments import value_now
 from practice.appointments import PLACE_MAX, Doubt, Slot
 from practice.calendar import at_local
 from practice.db import db
@@ -17,20 +18,19 @@ from practice.errors import Invalid, NotVisible, Stale
 from practice.requests import Letter, RequestVerb
 from practice.results import NAME_MAX
 from practice.threads import Opened
-from staff import blueprint
+from staff import blueprint, corrections
 from staff.inbox import kept
 from staff.replies import seen_in
+from staff.steps import NOTE, ReasonForm, StepForm, lines
 from staff.thread import STEP_LABELS, in_pane, open_logged, race_words, shown
 from web.answers import Answer, to
 from web.facts import Asked, asked_of, slot_words
 from web.formats import day, local, present_practice, today
 from web.formats import gettext as _
 from web.formats import lazy_gettext as _l
-from web.forms import AtMost, DateField, Filled, Form, opened, tidy
+from web.forms import AtMost, DateField, Filled, opened, tidy
 from web.gate import visitor
 
-NOTE_MAX = 5000
-NOTE = [AtMost(NOTE_MAX, _l("Use at most 5,000 characters."))]
 LENGTHS = (10, 15, 20, 30, 45, 60, 90, 120, 180, 240)
 YEARS = range(2000, 2101)
 
@@ -46,27 +46,6 @@ class TimeField(wtforms.TimeField):
             self.data = time.fromisoformat(valuelist[0].strip()).replace(second=0, microsecond=0, tzinfo=None)
         except ValueError:
             raise ValueError(_("Write the time as hours and minutes, such as 14:30")) from None
-
-
-class StepForm(Form):
-    """What each of them carries: the last message that was read, and the doubts that were shown before it was sent again."""
-
-    seen = HiddenField()
-    doubts = HiddenField()
-
-    def body(self) -> str:
-        """What the patient reads."""
-        raise NotImplementedError
-
-    def slots(self) -> list[Slot]:
-        """Which times it names."""
-        return []
-
-
-def lines(*said: tuple[str, Any], first: str, note: str | None) -> str:
-    """The words of a message: what it is, what it says by name, and the note."""
-    stated = "\n".join(f"{name}: {value}" for name, value in said if value)
-    return "\n\n".join(part for part in (first, stated, note) if part)
 
 
 class SlotForm(StepForm):
@@ -134,16 +113,6 @@ class ProposeForm(StepForm):
         times = "\n".join(slot_said(slot) for slot in self.slots())
         first = _("We propose these times. Pick the one that suits you:")
         return lines((_("Place"), self.place.data), first=f"{first}\n{times}", note=self.note.data)
-
-
-class ReasonForm(StepForm):
-    """`first`: what the message says before the reason."""
-
-    first: Any = ""
-    note = TextAreaField(_l("Reason"), [Filled(_l("Say why.")), *NOTE], filters=[tidy], render_kw={"data-focus": ""})
-
-    def body(self) -> str:
-        return lines(first=str(self.first), note=self.note.data)
 
 
 class TakeBackForm(ReasonForm):
@@ -217,6 +186,7 @@ FORMS: dict[RequestVerb, type[StepForm]] = {
     RequestVerb.SEND: SendForm,
     RequestVerb.DECLINE: DeclineForm,
     RequestVerb.CANCEL: CancelForm,
+    **corrections.FORMS,
 }
 
 
@@ -254,7 +224,9 @@ def take_step(key: str, step: str) -> Answer:
         if not set(doubts) <= set((form.doubts.data or "").split()):
             form.doubts.data = " ".join(doubts)
             return _page(found, verb, form, 422, doubts=[DOUBTS[doubt] for doubt in doubts])
-        _take(verb, key, form, is_appointment=asked_of(found).appointment is not None)
+        asked = asked_of(found)
+        corrections.dated(form, asked.amendment)
+        _take(verb, key, form, is_appointment=asked.appointment is not None)
     except Invalid as error:
         form.put(error)
         return _page(found, verb, form, 422)
@@ -262,6 +234,8 @@ def take_step(key: str, step: str) -> Answer:
         db.session.close()
         found = open_logged(key)
         form.seen.data = found.last_id
+        if "replaces" in form and (amendment := asked_of(found).amendment):
+            form.replaces.data = value_now(amendment).key
         return _page(found, verb, form, 409, refusal=race_words(found), is_possible=verb in asked_of(found).steps)
     return to("staff.message", key=key, done="step", **kept())
 
@@ -294,12 +268,16 @@ def _take(verb: RequestVerb, key: str, form: Any, *, is_appointment: bool) -> No
             results.send_result(key, letter=letter, by=by)
         case RequestVerb.DECLINE:
             (appointments.decline if is_appointment else results.decline_result)(key, letter=letter, by=by)
+        case _ if verb in corrections.FORMS:
+            corrections.take(verb, key, form, letter=letter, by=by)
         case RequestVerb.CANCEL:
             (appointments.call_off if is_appointment else results.call_off_result)(key, letter=letter, by=by)
 
 
 def _likely(asked: Asked, verb: RequestVerb) -> dict[str, Any]:
     """With what a form opens: what stands already, else where the patient wants to come."""
+    if asked.amendment is not None:
+        return corrections.likely(asked.amendment)
     if verb != RequestVerb.CHANGE or asked.appointment is None or asked.appointment.starts_at is None:
         return {"place": asked.place}
     at = local(asked.appointment.starts_at)

@@ -22,6 +22,7 @@ from web.asked import version_in
 from web.facts import asked_of, event_words
 from web.formats import day, full_name, stamp
 from web.gate import visitor
+from web.letters import letter_of
 from web.looks import note_look
 
 STEP_LABELS = {
@@ -35,6 +36,14 @@ STEP_LABELS = {
     RequestVerb.SEND: (_l("Sent"), "send"),
     RequestVerb.DECLINE: (_l("Decline"), "x-octagon-fill"),
     RequestVerb.CANCEL: (_l("Cancel the request"), "x-lg"),
+    RequestVerb.REVIEW: (_l("In review"), "hourglass-split"),
+    RequestVerb.ASK: (_l("Ask for information"), "pencil"),
+    RequestVerb.ACCEPT: (_l("Accept"), "check-lg"),
+    RequestVerb.ACCEPT_IN_PART: (_l("Accept in part"), "check-circle-fill"),
+    RequestVerb.DENY: (_l("Deny"), "x-octagon-fill"),
+    RequestVerb.EXTEND: (_l("Extend by 30 days"), "clock"),
+    RequestVerb.COMPLETE: (_l("Completed"), "check-lg"),
+    RequestVerb.REBUT: (_l("Rebuttal"), "pencil"),
 }
 """The buttons of a request's next states."""
 
@@ -52,6 +61,11 @@ def next_message(key: str) -> Answer:
 @blueprint.get("/messages/<key>/previous")
 def previous_message(key: str) -> Answer:
     return _neighbour(key, is_newer=True)
+
+
+@blueprint.get("/messages/<key>/letters/<message>")
+def letter(key: str, message: str) -> str:
+    return render_template("staff/letter.html", **letter_of(open_logged(key), message))
 
 
 def _neighbour(key: str, *, is_newer: bool) -> Answer:

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from practice import appointments, results
-from practice.amendments import AmendmentState, amendment_of
+from practice import amendments, appointments, results
+from practice.amendments import UNDECIDED, Amendment, AmendmentState, Ground, amendment_of
 from practice.appointments import AppointmentRequest, AppointmentState, ProposedTime, appointment_of, proposed_times
 from practice.requests import RequestVerb
 from practice.results import HandOver, Media, ResultState, result_of
 from practice.settings import RequestType
 from practice.threads import MOVES, Event, Opened
-from web.formats import clock, day, minutes_long, moment_long
+from web.formats import clock, day, long_day, minutes_long, moment_long
 from web.formats import gettext as _
 from web.formats import lazy_gettext as _l
 
@@ -37,7 +37,20 @@ STATES = {
     ResultState.DECLINED: _l("Declined"),
     ResultState.CANCELLED: _l("Cancelled"),
     AmendmentState.QUEUED: _l("Waiting for review"),
+    AmendmentState.IN_REVIEW: _l("In review"),
+    AmendmentState.WAITING: _l("Waiting for information"),
+    AmendmentState.ACCEPTED: _l("Accepted"),
+    AmendmentState.PARTLY: _l("Accepted in part"),
+    AmendmentState.DENIED: _l("Denied"),
+    AmendmentState.COMPLETED: _l("Completed"),
 }
+GROUNDS = {
+    Ground.NOT_OURS: _l("We did not create this part of the record."),
+    Ground.NOT_IN_SET: _l("It is not part of the designated record set."),
+    Ground.NOT_OPEN: _l("It is not available for inspection."),
+    Ground.CORRECT: _l("The record is accurate and complete."),
+}
+"""The basis of a denial, as the law has it."""
 
 EVENT_WORDS = {
     Event.DELIVERED: _l("delivered"),
@@ -71,6 +84,16 @@ STEP_WORDS = {
     RequestVerb.SEND: _l("sent"),
     RequestVerb.DECLINE: _l("declined"),
     RequestVerb.CANCEL: _l("cancelled"),
+    RequestVerb.REVIEW: _l("in review"),
+    RequestVerb.ASK: _l("information asked for"),
+    RequestVerb.INFORM: _l("information given"),
+    RequestVerb.ACCEPT: _l("accepted"),
+    RequestVerb.ACCEPT_IN_PART: _l("accepted in part"),
+    RequestVerb.DENY: _l("denied"),
+    RequestVerb.EXTEND: _l("extended by 30 days"),
+    RequestVerb.COMPLETE: _l("completed"),
+    RequestVerb.DISAGREE: _l("disagreed with"),
+    RequestVerb.REBUT: _l("rebutted"),
 }
 """What happened to a request, in the history of its thread."""
 
@@ -86,6 +109,7 @@ class Asked:
     times: list[ProposedTime] = field(default_factory=list)
     appointment: AppointmentRequest | None = None
     place: str = ""  # where the patient wants to come
+    amendment: Amendment | None = None
 
 
 def asked_of(opened: Opened) -> Asked:
@@ -169,8 +193,30 @@ def _amendment(thread: int) -> Asked | None:
     found = amendment_of(thread)
     if found is None:
         return None
-    facts = [(_("State"), str(STATES[found.state])), (_("From"), found.from_value), (_("To"), found.to_value)]
-    return Asked(_filled(facts))
+    is_open = found.state in UNDECIDED
+    facts = [
+        (_("State"), str(STATES[found.state])),
+        (_("From"), found.from_value),
+        (_("To"), found.to_value),
+        (_("Decision by"), long_day(found.due_at) if is_open else ""),
+        (_("Extended by 30 days because"), found.extended_because or ""),
+        (_("Decided"), long_day(found.decided_at) if found.decided_at else ""),
+        (_("The record now says"), found.new_value or ""),
+        *denial_facts(found),
+    ]
+    return Asked(_filled(facts), amendments.steps_of(found), amendment=found)
+
+
+def denial_facts(asked: Amendment) -> Facts:
+    """What was denied, why, and what was said to it."""
+    facts = [
+        (_("What is denied"), asked.denied or ""),
+        (_("Ground of the denial"), str(GROUNDS[asked.ground]) if asked.ground else ""),
+        (_("Reason of the denial"), asked.denied_because or ""),
+        (_("Statement of disagreement"), asked.disagreement or ""),
+        (_("Rebuttal"), asked.rebuttal or ""),
+    ]
+    return _filled(facts)
 
 
 def event_words(event: Any) -> str:

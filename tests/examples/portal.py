@@ -1,11 +1,13 @@
 """Example data for the patient's views."""
 
 from datetime import time, timedelta
+from functools import partial
 from io import BytesIO
 from typing import Any
 
 import sqlalchemy as sa
 
+from practice import amendments
 from practice.appointments import ProposedTime, Slot, confirm, propose
 from practice.attachments import attach
 from practice.db import COMMAND, db, new_key, now, transaction
@@ -18,7 +20,7 @@ from practice.requests import Letter
 from practice.sessions import LoginSession, open_session
 from practice.settings import the_practice
 from practice.setup import save_logo
-from practice.threads import Thread, last_message_id
+from practice.threads import Message, Thread, last_message_id
 from tests.examples.admin_practice import PICTURE, File
 
 
@@ -164,6 +166,39 @@ def amendment(cast: Any) -> dict[str, Any]:
     }
 
 
+def disagreement(cast: Any) -> dict[str, Any]:
+    key = denied(cast)
+    return {
+        "own": {"key": key},
+        "player": cast.sophie,
+        "others": [(cast.jihae, {"key": key}), (cast.hugo, {"key": key})],
+        "data": {"statement": "I was measured twice", "key": "k1"},
+    }
+
+
+def denied(cast: Any) -> str:
+    """An amendment of Sophie's that Rita has denied."""
+    key = cast.send(cast.sophie, "Amendment")
+    for step in (amendments.review, partial(amendments.deny, ground=amendments.Ground.CORRECT, because="Measured here")):
+        db.session.close()
+        letter = Letter("Words", new_key(), last_message_id(db.session, cast.thread(key).id))
+        step(key, letter=letter, by=cast.rita.actor)
+    db.session.close()
+    return key
+
+
+def letter(cast: Any) -> dict[str, Any]:
+    key = denied(cast)
+    own = {"key": key, "message": message_key(cast, key)}
+    return {"own": own, "player": cast.sophie, "others": [(cast.jihae, own), (cast.hugo, own)]}
+
+
+def message_key(cast: Any, key: str) -> str:
+    """Of the newest message of a thread."""
+    newest = db.session.get_one(Message, last_message_id(db.session, cast.thread(key).id))
+    return newest.key
+
+
 def logo(cast: Any) -> dict[str, Any]:
     if not the_practice().logo_key:
         save_logo(PICTURE, by=COMMAND)
@@ -209,4 +244,6 @@ EXAMPLES = {
     "portal.readers": nothing,
     "portal.my_info": nothing,
     "portal.request_amendment": amendment,
+    "portal.disagree": disagreement,
+    "portal.letter": letter,
 }

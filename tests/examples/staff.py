@@ -9,7 +9,7 @@ from practice.bulk import Act, act_on_many
 from practice.canned_replies import add_canned_reply
 from practice.db import db, new_key
 from practice.threads import Message, Thread, last_message_id
-from tests.examples.portal import file, file_of_draft, files, log_in, password
+from tests.examples.portal import denied, file, file_of_draft, files, log_in, message_key, password
 
 
 def nothing(cast: Any) -> dict[str, Any]:
@@ -71,6 +71,12 @@ def _step(cast: Any) -> dict[str, Any]:
     data = {"key": new_key(), "seen": str(last_message_id(db.session, cast.thread(key).id)), "note": "Full"}
     others = [(who, own | {"step": "decline"}) for who, own in made["others"]]
     return made | {"own": {"key": key, "step": "decline"}, "others": others, "data": data}
+
+
+def _letter(cast: Any) -> dict[str, Any]:
+    key = denied(cast)
+    own = {"key": key, "message": message_key(cast, key)}
+    return {"own": own, "player": cast.rita, "others": [(who, own) for who in (cast.sam, cast.nina, cast.dan, cast.ada)]}
 
 
 def _note(cast: Any) -> dict[str, Any]:
@@ -151,6 +157,7 @@ EXAMPLES = {
     "staff.delete": _answered,
     "staff.restore": _answered,
     "staff.request_step": _step,
+    "staff.letter": _letter,
     "staff.take_step": _step,
     "staff.respond": _thread,
     "staff.insert_canned": _insert,
