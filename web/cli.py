@@ -20,13 +20,14 @@ from practice.lists import have_terms
 from practice.people import Person
 from practice.settings import TermKind, the_practice
 from web.mailing import sender
+from web.record_files import read_records
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 ADMINISTRATOR = "Administrator"  # the level of the first account
 
 
 def set_up(app: Flask) -> None:
-    for command in (prepare, create_admin, worker, demo_reset, load, verify_audit, backup, restore, verify):
+    for command in (prepare, create_admin, worker, demo_reset, load, verify_audit, backup, restore, verify, read_records):
         app.cli.add_command(command)
 
 
