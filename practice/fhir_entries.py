@@ -127,7 +127,9 @@ def entries_of(one: dict[str, Any], path: str, resources: Resources) -> list[Ent
     return [_entry(section, one, path, name, code, system, _said(one))]
 
 
-def _entry(section: Section, one: dict[str, Any], path: str, name: str, code: str, system: str, value: str = "", **more: Any) -> Entry:
+def _entry(
+    section: Section, one: dict[str, Any], path: str, name: str, code: str, system: str, value: str = "", **more: Any
+) -> Entry:
     recorded_on, recorded_text = _when(one)
     status = label(one.get("clinicalStatus")) or label(one.get("status")) or label(one.get("lifecycleStatus"))
     found = {"code": code, "code_system": system, "status": status, "path": path} | more

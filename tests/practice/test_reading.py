@@ -59,7 +59,11 @@ def test_a_date_that_is_no_day_keeps_its_text(when):
 
 @pytest.mark.parametrize(
     ("changed", "said"),
-    [({"person": ""}, "patient's name"), ({"code": "letter"}, "kind that is not known"), ({"gender": "Q"}, "gender that is not known")],
+    [
+        ({"person": ""}, "patient's name"),
+        ({"code": "letter"}, "kind that is not known"),
+        ({"gender": "Q"}, "gender that is not known"),
+    ],
 )
 def test_what_is_odd_is_read_and_noted(changed, said):
     (note,) = read(ccda(**changed).encode()).notes
