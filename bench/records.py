@@ -15,9 +15,7 @@ FOLDERS = ("ccda", "ccda-bad", "fhir")
 def main(folder: Path) -> None:
     files = files_of(folder / one for one in FOLDERS if (folder / one).is_dir())
     if not files:
-        sys.exit(
-            f"No documents in {folder}: docs/records.md stays as it is. RECORDS= names the folder that holds {', '.join(FOLDERS)}."
-        )
+        sys.exit(f"No documents in {folder}: docs/records.md is left alone. RECORDS= names the folder with {', '.join(FOLDERS)}.")
     for path in files[:3]:
         read_one(path)  # warm
     found = [min((read_one(path) for _ in range(3)), key=lambda one: one.ms) for path in files]
@@ -31,10 +29,11 @@ def page(found: list[Read], folder: Path, memory: float) -> str:
     lines = [
         "# How documents are read",
         "",
-        "Made by `make records`; the best of three readings of each file. *Labels* are entries whose name is words, not a bare code.",
+        "Made by `make records`; the best of three readings of a file. *Labels* are entries whose name is words, not a bare code.",
         "",
-        f"{whole['files']} files: {whole['read']} read, {whole['refused']} refused. {whole['entries']} entries, {whole['labels']} % with words. "
-        f"Median {whole['ms_median']} ms, worst {whole['ms_worst']} ms. Memory of the whole process at its highest: {memory:.0f} MB.",
+        f"{whole['files']} files: {whole['read']} read, {whole['refused']} refused. "
+        f"{whole['entries']} entries, {whole['labels']} % with words. "
+        f"Median {whole['ms_median']} ms, worst {whole['ms_worst']} ms. Memory at its highest: {memory:.0f} MB.",
         "",
         "| file | " + " | ".join(SHORT.values()) + " | unread | labels | ms |",
         "|---|" + "---:|" * (len(SHORT) + 3),

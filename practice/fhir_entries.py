@@ -42,8 +42,24 @@ CATEGORIES = {
     "treatment-intervention-preference": Section.CARE_PLAN,
 }
 """Observation.category: of HL7, and of US Core."""
-DATES = """effectiveDateTime effectivePeriod onsetDateTime onsetPeriod performedDateTime performedPeriod occurrenceDateTime date
-period authoredOn startDate recordedDate assertedDate dateAsserted whenHandedOver issued""".split()
+DATES = [
+    "effectiveDateTime",
+    "effectivePeriod",
+    "onsetDateTime",
+    "onsetPeriod",
+    "performedDateTime",
+    "performedPeriod",
+    "occurrenceDateTime",
+    "date",
+    "period",
+    "authoredOn",
+    "startDate",
+    "recordedDate",
+    "assertedDate",
+    "dateAsserted",
+    "whenHandedOver",
+    "issued",
+]
 NAMED_BY = ("code", "medicationCodeableConcept", "vaccineCode", "description", "type", "class", "category")
 
 

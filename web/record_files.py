@@ -105,6 +105,7 @@ def read_records(paths: tuple[Path, ...], as_json: bool) -> None:
         click.echo(json.dumps({"files": [one.as_json() for one in found], "totals": whole}, ensure_ascii=False, indent=2))
         return
     click.echo(
-        f"{whole['files']} files: {whole['read']} read, {whole['refused']} refused; {whole['entries']} entries, {whole['labels']} % with words; "
+        f"{whole['files']} files: {whole['read']} read, {whole['refused']} refused; "
+        f"{whole['entries']} entries, {whole['labels']} % with words; "
         f"median {whole['ms_median']} ms, worst {whole['ms_worst']} ms."
     )

@@ -21,15 +21,18 @@ def ccda(prefix: str = "", person: str = PERSON, when: str = "20200229", code: s
     <{{p}}recordTarget><{{p}}patientRole><{{p}}patient>{person}<{{p}}administrativeGenderCode code="{gender}"/>
     <{{p}}birthTime value="19700501"/></{{p}}patient></{{p}}patientRole></{{p}}recordTarget>
     <{{p}}documentationOf><{{p}}serviceEvent><{{p}}performer><{{p}}assignedEntity><{{p}}assignedPerson>
-    <{{p}}name>Dr. Grace Hill</{{p}}name></{{p}}assignedPerson></{{p}}assignedEntity></{{p}}performer></{{p}}serviceEvent></{{p}}documentationOf>
+    <{{p}}name>Dr. Grace Hill</{{p}}name></{{p}}assignedPerson></{{p}}assignedEntity>
+    </{{p}}performer></{{p}}serviceEvent></{{p}}documentationOf>
     <{{p}}component><{{p}}structuredBody>
     <{{p}}component><{{p}}section><{{p}}templateId root="1.2.3"/><{{p}}code code="8716-3"/><{{p}}title>Vitals</{{p}}title>
     <{{p}}entry><{{p}}organizer><{{p}}component><{{p}}observation>{PULSE}<{{p}}referenceRange><{{p}}observationRange><{{p}}value>
     <{{p}}low value="60"/><{{p}}high value="100"/></{{p}}value></{{p}}observationRange></{{p}}referenceRange>
     </{{p}}observation></{{p}}component></{{p}}organizer></{{p}}entry></{{p}}section></{{p}}component>
-    <{{p}}component><{{p}}section><{{p}}code code="48765-2"/><{{p}}text><{{p}}table><{{p}}tbody><{{p}}tr><{{p}}td>Latex</{{p}}td>
+    <{{p}}component><{{p}}section><{{p}}code code="48765-2"/><{{p}}text>
+    <{{p}}table><{{p}}tbody><{{p}}tr><{{p}}td>Latex</{{p}}td>
     <{{p}}td>Rash</{{p}}td></{{p}}tr></{{p}}tbody></{{p}}table></{{p}}text></{{p}}section></{{p}}component>
-    <{{p}}component><{{p}}section><{{p}}code code="11450-4"/><{{p}}text><{{p}}content ID="p1">Hay fever</{{p}}content></{{p}}text><{{p}}entry>
+    <{{p}}component><{{p}}section><{{p}}code code="11450-4"/><{{p}}text><{{p}}content ID="p1">Hay fever</{{p}}content></{{p}}text>
+    <{{p}}entry>
     <{{p}}act><{{p}}entryRelationship><{{p}}observation><{{p}}code code="ASSERTION"/><{{p}}value code="1"><{{p}}originalText>
     <{{p}}reference value="#p1"/></{{p}}originalText></{{p}}value></{{p}}observation></{{p}}entryRelationship></{{p}}act></{{p}}entry>
     </{{p}}section></{{p}}component>
