@@ -29,7 +29,7 @@ def page(found: list[Read], folder: Path, memory: float) -> str:
     lines = [
         "# How documents are read",
         "",
-        "Made by `make records`; the best of three readings of a file. *Labels* are entries whose name is words, not a bare code.",
+        "Made by `make records`; the best of three readings of a file. *Labels* are entries whose name is words, no bare code.",
         "",
         f"{whole['files']} files: {whole['read']} read, {whole['refused']} refused. "
         f"{whole['entries']} entries, {whole['labels']} % with words. "

@@ -34,7 +34,8 @@ def ccda(prefix: str = "", person: str = PERSON, when: str = "20200229", code: s
     <{{p}}component><{{p}}section><{{p}}code code="11450-4"/><{{p}}text><{{p}}content ID="p1">Hay fever</{{p}}content></{{p}}text>
     <{{p}}entry>
     <{{p}}act><{{p}}entryRelationship><{{p}}observation><{{p}}code code="ASSERTION"/><{{p}}value code="1"><{{p}}originalText>
-    <{{p}}reference value="#p1"/></{{p}}originalText></{{p}}value></{{p}}observation></{{p}}entryRelationship></{{p}}act></{{p}}entry>
+    <{{p}}reference value="#p1"/></{{p}}originalText></{{p}}value></{{p}}observation>
+    </{{p}}entryRelationship></{{p}}act></{{p}}entry>
     </{{p}}section></{{p}}component>
     </{{p}}structuredBody></{{p}}component></{{p}}ClinicalDocument>"""
     return text.replace("{p}", f"{prefix}:" if prefix else "").replace("{when}", when)
