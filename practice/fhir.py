@@ -125,9 +125,8 @@ def _name(names: Any) -> tuple[str, str, str]:
     for one in there:
         family = one.get("family")  # a list in DSTU2
         last = " ".join(filter(None, map(text, family))) if isinstance(family, list) else text(family)
-        given = [
-            part for part in map(text, one.get("given") if isinstance(one.get("given"), list) else [one.get("given")]) if part
-        ]
+        said: Any = one.get("given")
+        given = [part for part in map(text, said if isinstance(said, list) else [said]) if part]
         if last or given:
             return last, given[0] if given else "", " ".join(given[1:])
         if whole := text(one.get("text")):

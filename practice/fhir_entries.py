@@ -42,24 +42,13 @@ CATEGORIES = {
     "treatment-intervention-preference": Section.CARE_PLAN,
 }
 """Observation.category: of HL7, and of US Core."""
-DATES = [
-    "effectiveDateTime",
-    "effectivePeriod",
-    "onsetDateTime",
-    "onsetPeriod",
-    "performedDateTime",
-    "performedPeriod",
-    "occurrenceDateTime",
-    "date",
-    "period",
-    "authoredOn",
-    "startDate",
-    "recordedDate",
-    "assertedDate",
-    "dateAsserted",
-    "whenHandedOver",
-    "issued",
-]
+# fmt: off
+DATES = (
+    "effectiveDateTime", "effectivePeriod", "onsetDateTime", "onsetPeriod", "performedDateTime", "performedPeriod",
+    "occurrenceDateTime", "date", "period", "authoredOn", "startDate", "recordedDate",
+    "assertedDate", "dateAsserted", "whenHandedOver", "issued",
+)
+# fmt: on
 NAMED_BY = ("code", "medicationCodeableConcept", "vaccineCode", "description", "type", "class", "category")
 
 
