@@ -7,7 +7,7 @@ FLASK := $(BIN)/flask --app wsgi
 TYPED = $(wildcard practice web portal admin staff wsgi.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix demo-reset bench pictures mutants
+.PHONY: help run test check fix demo-reset bench records pictures mutants
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /|/' | while IFS='|' read -r name what; do printf 'make %-12s %s\n' "$$name" "$$what"; done
@@ -54,6 +54,9 @@ demo-reset: $(READY) ## the demo practice as on the first day; refuses a databas
 
 bench: $(READY) ## how fast the pages are, into docs/performance.md (about 20 minutes)
 	@$(BIN)/python -m bench
+
+records: $(READY) ## how the sample documents of RECORDS=../shared/data are read, into docs/records.md (about 10 seconds)
+	@$(BIN)/python -m bench.records "$${RECORDS:-../shared/data}"
 
 pictures: $(READY) ## the README's pictures, into docs/pictures (about a minute)
 	@$(BIN)/python -m tests.pictures

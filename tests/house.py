@@ -22,6 +22,12 @@ MAY_IMPORT: dict[str, set[str]] = {
 # Inside practice/ a module may import what stands in a line above its own, and nothing beside it.
 LAYERS = (
     ("db", "errors", "calendar", "content", "scanner"),
+    ("documents",),
+    ("clinical_codes",),
+    ("ccda_words", "fhir_entries"),
+    ("ccda_entries", "fhir"),
+    ("ccda",),
+    ("reading",),
     ("people",),
     ("emergency", "placeholders", "patient_search"),
     ("settings", "files"),

@@ -22,12 +22,13 @@ from practice.settings import TermKind, the_practice
 from web import check_config
 from web.check_config import MIGRATIONS
 from web.mailing import sender
+from web.record_files import read_records
 
 ADMINISTRATOR = "Administrator"  # the level of the first account
 
 
 def set_up(app: Flask) -> None:
-    for command in (prepare, create_admin, worker, demo_reset, load, verify_audit, backup, restore, verify):
+    for command in (prepare, create_admin, worker, demo_reset, load, verify_audit, backup, restore, verify, read_records):
         app.cli.add_command(command)
 
 

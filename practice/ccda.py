@@ -1,0 +1,207 @@
+"""Reads C-CDA (HL7 CDA R2): header, and sections by their LOINC code, whatever templates and prefixes they name."""
+
+import re
+
+from lxml import etree
+
+from practice.ccda_entries import entries_of, narrative_of
+from practice.ccda_words import Names, child_text, first
+from practice.clinical_codes import DOCUMENT_TYPES, GENDERS, NAMES, SECTIONS
+from practice.documents import (
+    Document,
+    Entry,
+    Kind,
+    Note,
+    Patient,
+    Section,
+    Unread,
+    Unreadable,
+    day,
+    in_sections,
+    notes_on,
+    words,
+)
+
+REPAIRED = Note(
+    "The file is not well-formed XML. What could be read was read; something may be missing: compare with the original."
+)
+UNKNOWN_KIND = "The document says a kind that is not known (%(code)s). It was read like a summary of care."
+UNKNOWN_GENDER = "The document says a gender that is not known (%(code)s). It was left out."
+NO_SECTIONS = Note("The document has no sections that can be read: its content is an embedded file (%(type)s).")
+
+_SAFE = {
+    "resolve_entities": False,
+    "no_network": True,
+    "load_dtd": False,
+    "huge_tree": False,
+    "remove_comments": True,
+    "remove_pis": True,
+}
+_PROLOG = re.compile(rb"\A(?:\xef\xbb\xbf)?(?:\s++|<\?.*?\?>|<!--.*?-->)*+", re.DOTALL)
+_END = re.compile(rb"</(?:[\w.-]+:)?ClinicalDocument\s*>\s*(?:<!--.*?-->\s*)*\Z", re.DOTALL)
+
+
+def read(content: bytes) -> Document:
+    """Raises Unreadable, saying why."""
+    tree, is_repaired = _parse(content)
+    root = tree.getroot()
+    for element in root.iter("{*}*"):
+        element.tag = element.tag.rpartition("}")[2]
+    if root.tag != "ClinicalDocument":
+        raise Unreadable("This XML is not a whole clinical document (C-CDA): it is something else, or only a part of one.")
+    names = Names(tree)
+    notes = [REPAIRED] if is_repaired else []
+    patient, found = _header(root, names, notes)
+    unread: list[Unread] = []
+    for section in root.iter("section"):
+        _read_section(section, names, found, unread)
+    code = root.find("code")
+    said = code.get("code", "") if code is not None else ""
+    if said not in DOCUMENT_TYPES and not re.fullmatch(r"\d{1,7}-\d", said):
+        notes.append(Note(UNKNOWN_KIND, {"code": said or "-"}))
+    body = root.find("component/nonXMLBody/text")
+    if body is not None:
+        notes.append(Note(NO_SECTIONS.text, {"type": words(body.get("mediaType")) or "-"}))
+    title = child_text(root, "title") or DOCUMENT_TYPES.get(said, "")
+    maker = first(
+        child_text(root, "custodian/assignedCustodian/representedCustodianOrganization/name"),
+        child_text(root, "author/assignedAuthor/representedOrganization/name"),
+        child_text(root, "author/assignedAuthor/assignedAuthoringDevice/manufacturerModelName"),
+    )
+    made_on = day(_attribute(root, "effectiveTime"))[0]
+    return Document(
+        Kind.CCDA, title, made_on, maker, patient, in_sections(found), tuple(unread), tuple(notes + notes_on(patient))
+    )
+
+
+def _parse(content: bytes) -> tuple["etree._ElementTree", bool]:
+    """The tree, and whether it had to be repaired."""
+    plain = content.replace(b"\0", b"") if b"\0" in content[:4] else content  # UTF-16 and UTF-32 say ASCII with zeros between
+    start = _PROLOG.match(plain.removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff"))
+    begins = plain.removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff")[start.end() if start else 0 :][:200].lower()
+    if begins.startswith((b"<!doctype html", b"<html")):
+        raise Unreadable("This is a web page, not a medical document. Ask for the C-CDA or FHIR file itself.")
+    if begins.startswith(b"<!doctype"):
+        raise Unreadable("This XML declares a document type (DOCTYPE). Such files are not taken, for safety.")
+    is_repaired = False
+    try:
+        root = etree.fromstring(content, etree.XMLParser(**_SAFE))
+    except etree.XMLSyntaxError as error:
+        if _is_too_deep(error):
+            raise Unreadable("This file is nested too deeply to be a medical document.") from error
+        if b"ClinicalDocument" in plain and not _END.search(plain[-4096:]):
+            raise Unreadable("This file ends too early: only a part of it has arrived. Please upload it again.") from error
+        root, is_repaired = etree.fromstring(content, etree.XMLParser(recover=True, **_SAFE)), True
+    except ValueError as error:
+        raise Unreadable("This XML cannot be read.") from error
+    if root is None:
+        raise Unreadable("This XML cannot be read.")
+    if root.getroottree().docinfo.internalDTD is not None:  # in an encoding that the first look could not see through
+        raise Unreadable("This XML declares a document type (DOCTYPE). Such files are not taken, for safety.")
+    return root.getroottree(), is_repaired
+
+
+def _is_too_deep(error: etree.XMLSyntaxError) -> bool:
+    return "depth" in str(error).lower() or any("depth" in entry.message.lower() for entry in error.error_log)
+
+
+def _read_section(section: "etree._Element", names: Names, found: list[Entry], unread: list[Unread]) -> None:
+    """Adds its entries, or what stands in its text where it has none that can be used."""
+    codes = [code.get("code", "") for code in section.findall("code") + section.findall("code/translation")]
+    kind = next((SECTIONS[code] for code in codes if code in SECTIONS), None)
+    entries = section.findall("entry")
+    if kind is None:
+        if entries or child_text(section, "text"):
+            unread.append(Unread(child_text(section, "title") or names.label(section.find("code")) or "-", names.path(section)))
+        return
+    read = []
+    for entry in entries:
+        made = entries_of(entry, kind, names)
+        read += made
+        if not made and entry.get("nullFlavor") is None and len(entry):
+            unread.append(Unread(child_text(section, "title") or kind, names.path(entry)))
+    found += read or narrative_of(section, kind, names)
+
+
+# ---- The header ----------------------------------------------------------------------------------
+
+
+def _attribute(element: "etree._Element", path: str, name: str = "value") -> str:
+    there = element.find(path)
+    return words(there.get(name, "")) if there is not None else ""
+
+
+def person_name(element: "etree._Element | None") -> tuple[str, str, str]:
+    """Last, first and middle name, of the first name that says one; a name in one piece is the last name."""
+    for name in element.findall("name") if element is not None else []:
+        given = [words(part.text) for part in name.findall("given") if words(part.text)]
+        family = " ".join(words(part.text) for part in name.findall("family") if words(part.text))
+        if family or given:
+            return family, given[0] if given else "", " ".join(given[1:])
+        if whole := words("".join(name.itertext())):
+            return whole, "", ""
+    return "", "", ""
+
+
+def _header(root: "etree._Element", names: Names, notes: list[Note]) -> tuple[Patient, list[Entry]]:
+    role = root.find("recordTarget/patientRole")
+    if role is None:
+        raise Unreadable("This document does not say which patient it is of.")
+    person = role.find("patient")
+    person = role if person is None else person
+    last, first_name, middle = person_name(person)
+    dob, dob_text = day(_attribute(person, "birthTime"))
+    gender = person.find("administrativeGenderCode")
+    said = gender.get("code", "") if gender is not None else ""
+    if said and said.upper() not in GENDERS:
+        notes.append(Note(UNKNOWN_GENDER, {"code": words(said)}))
+    ids = tuple((one.get("root", ""), one.get("extension", "")) for one in role.findall("id") if one.get("extension"))
+    patient = Patient(last, first_name, middle, dob, dob_text, GENDERS.get(said.upper(), ""), ids)
+    at = names.path(role)
+    entries = [
+        Entry(section, name, value, path=at)
+        for section, name, value in (
+            (Section.PATIENT, "Last name", last),
+            (Section.PATIENT, "First name", " ".join(part for part in (first_name, middle) if part)),
+            (Section.PATIENT, "Date of birth", dob.isoformat() if dob else dob_text),
+            (Section.PATIENT, "Gender", patient.gender and (names.label(gender) or said)),
+            *((Section.CONTACT, "Address", address(one)) for one in role.findall("addr")),
+            *((Section.CONTACT, "Phone or e-mail", telecom(one)) for one in role.findall("telecom")),
+            (Section.DEMOGRAPHIC, "Race", names.label(person.find("raceCode"))),
+            (Section.DEMOGRAPHIC, "Ethnicity", names.label(person.find("ethnicGroupCode"))),
+            (Section.DEMOGRAPHIC, "Marital status", names.label(person.find("maritalStatusCode"))),
+            (Section.DEMOGRAPHIC, "Language", _attribute(person, "languageCommunication/languageCode", "code")),
+        )
+        if value
+    ]
+    return patient, entries + _providers(root, names)
+
+
+def _providers(root: "etree._Element", names: Names) -> list[Entry]:
+    """Who cares for the patient: most documents say it here and in no section."""
+    found = []
+    places = (
+        (Section.PROVIDER, "author/assignedAuthor", "assignedPerson"),
+        (Section.PROVIDER, "recordTarget/patientRole/providerOrganization", ""),
+        (Section.CARE_TEAM, "documentationOf/serviceEvent/performer/assignedEntity", "assignedPerson"),
+        (Section.CARE_TEAM, "componentOf/encompassingEncounter/responsibleParty/assignedEntity", "assignedPerson"),
+    )
+    seen = set()
+    for section, path, inside in places:
+        for who in root.findall(path):
+            last, given, middle = person_name(who.find(inside) if inside else who)
+            name = " ".join(part for part in (given, middle, last) if part) or child_text(who, "representedOrganization/name")
+            if name and (section, name) not in seen:
+                seen.add((section, name))
+                what = names.label(who.find("code")) or NAMES.get(_attribute(who, "code", "code"), "")
+                numbers = " ".join(text for text in map(telecom, who.findall("telecom")) if text)
+                found.append(Entry(section, name, ", ".join(x for x in (what, numbers) if x), path=names.path(who)))
+    return found
+
+
+def address(element: "etree._Element") -> str:
+    return ", ".join(text for part in element if (text := words(part.text))) or words(element.text)
+
+
+def telecom(element: "etree._Element") -> str:
+    return words(element.get("value", "")).removeprefix("tel:").removeprefix("mailto:").strip()

@@ -1,0 +1,169 @@
+"""The entries of a C-CDA section, by the shape of what stands in it; and its narrative where it has none."""
+
+import re
+from collections.abc import Iterator
+from datetime import date
+
+from lxml import etree
+
+from practice.ccda_words import Names, child_text, first, text_of
+from practice.documents import Entry, Section, day, number, words
+
+STATEMENTS = ("observation", "act", "substanceAdministration", "supply", "procedure", "organizer", "encounter")
+CONCERNS = (Section.ALLERGY, Section.PROBLEM)  # an act around each observation
+_RANGE = re.compile(r"\s*([-+]?[\d.]+)\s*(?:-|–|to)\s*([-+]?[\d.]+)")
+
+
+def entries_of(entry: "etree._Element", section: Section, names: Names) -> list[Entry]:
+    """What one entry says, each thing once; none where it says nothing."""
+    found = (_entry(statement, section, names) for top in _inside(entry) for statement in _single(top, section))
+    return [made for made in found if made]
+
+
+def _inside(element: "etree._Element") -> Iterator["etree._Element"]:
+    return (child for child in element if child.tag in STATEMENTS)
+
+
+def _single(statement: "etree._Element", section: Section) -> Iterator["etree._Element"]:
+    """The statements of their own: of an organizer its parts, of a concern what it is about. libxml2 bounds the depth."""
+    parts: list[etree._Element] = []
+    if statement.tag == "organizer":
+        parts = [part for component in statement.findall("component") for part in _inside(component)]
+    elif statement.tag == "act" and section in CONCERNS:
+        parts = statement.findall("entryRelationship/observation")
+    if not parts:
+        yield statement
+    for part in parts:
+        yield from _single(part, section)
+
+
+def _entry(statement: "etree._Element", section: Section, names: Names) -> Entry | None:
+    product = statement.find("consumable/manufacturedProduct/manufacturedMaterial")
+    if product is None:
+        product = statement.find("product/manufacturedProduct/manufacturedMaterial")
+    value = statement.find("value")
+    shown, unit, amount = _value(value, names)
+    codes = [statement.find("code")]
+    by_value = section is Section.PROBLEM and value is not None
+    if product is not None:
+        codes = [product.find("code")]
+        shown = _dose(statement, names)
+    elif section is Section.ALLERGY:
+        codes = [*statement.findall("participant/participantRole/playingEntity/code"), value, statement.find("code")]
+        shown = ", ".join(_reactions(statement, names))
+    elif by_value:
+        codes, shown = [value, statement.find("code")], ""
+    elif section is Section.CARE_TEAM:
+        return _member(statement, names)
+    name, code, system = names.name(statement, codes)
+    if not name or name == code:
+        plain = (
+            [product.find("name")] if product is not None else statement.findall("participant/participantRole/playingEntity/name")
+        )
+        name = first(*map(text_of, plain), name)
+    said: str = _value(value, names)[0]
+    if not any(letter.isalpha() for letter in name) and any(letter.isalpha() for letter in said):
+        name = said
+    if not any(letter.isalnum() for letter in name):
+        return None
+    if statement.get("negationInd") == "true":
+        shown = "Not given" if section is Section.IMMUNIZATION else "Not present"
+    low, high = _normal(statement)
+    recorded_on, recorded_text = _when(statement)
+    status = statement.find("statusCode")
+    return Entry(
+        section,
+        name,
+        shown if shown != name else "",
+        unit,
+        amount,
+        low,
+        high,
+        recorded_on,
+        recorded_text,
+        code,
+        system,
+        words(status.get("code")) if status is not None else "",
+        names.path(statement),
+    )
+
+
+def _value(value: "etree._Element | None", names: Names) -> tuple[str, str, float | None]:
+    """As shown, with its unit and as a number where it is one."""
+    if value is None or (value.get("nullFlavor") and not len(value)):
+        return "", "", None
+    unit = words(value.get("unit")).strip("{}") if value.get("unit") != "1" else ""
+    if amount := words(value.get("value")):
+        return f"{amount} {unit}".strip(), unit, number(amount)
+    low, high = value.find("low"), value.find("high")
+    if low is not None or high is not None:
+        ends = [words(end.get("value")) if end is not None else "" for end in (low, high)]
+        unit = first(*(words(end.get("unit")) for end in (low, high) if end is not None))
+        text = " – ".join(ends) if all(ends) else f"≥ {ends[0]}" if ends[0] else f"≤ {ends[1]}" if ends[1] else ""
+        return f"{text} {unit}".strip() if text else "", unit, None
+    text = first(names.label(value), names.said(value))
+    return text, "", number(text)
+
+
+def _dose(statement: "etree._Element", names: Names) -> str:
+    dose = _value(statement.find("doseQuantity"), names)[0]
+    route = names.label(statement.find("routeCode"))
+    period = next((p for time in statement.findall("effectiveTime") if (p := time.find("period")) is not None), None)
+    every = _value(period, names)[0]
+    return ", ".join(part for part in (dose, route, f"every {every}" if every else "") if part)
+
+
+def _reactions(statement: "etree._Element", names: Names) -> Iterator[str]:
+    for relation in statement.findall("entryRelationship"):
+        if relation.get("typeCode") == "MFST" and (found := relation.find("observation/value")) is not None:
+            yield names.label(found)
+
+
+def _member(statement: "etree._Element", names: Names) -> Entry | None:
+    who = statement.find("performer/assignedEntity")
+    name = child_text(who, "assignedPerson/name") if who is not None else ""
+    if who is None or not name:
+        return None
+    role = first(names.label(who.find("code")), names.label(statement.find("performer/functionCode")))
+    return Entry(Section.CARE_TEAM, name, role, path=names.path(statement))
+
+
+def _normal(statement: "etree._Element") -> tuple[float | None, float | None]:
+    for place in statement.findall("referenceRange/observationRange"):
+        ends = [place.find("value/low"), place.find("value/high")]
+        low, high = (number(end.get("value")) if end is not None else None for end in ends)
+        if low is not None or high is not None:
+            return low, high
+        if said := _RANGE.match(child_text(place, "text")):
+            return number(said[1]), number(said[2])
+    return None, None
+
+
+def _when(statement: "etree._Element") -> tuple[date | None, str]:
+    for time in statement.findall("effectiveTime") + statement.findall("author/time"):
+        ends = (time, time.find("low"), time.find("center"), time.find("high"))
+        if text := first(*(words(end.get("value")) for end in ends if end is not None)):
+            return day(text)
+    return None, ""
+
+
+# ---- The narrative -------------------------------------------------------------------------------
+
+
+def narrative_of(section: "etree._Element", kind: Section, names: Names) -> list[Entry]:
+    """Rows of its tables, else items of its lists, else its text as one entry under the section's title."""
+    text = section.find("text")
+    if text is None or section.get("nullFlavor"):
+        return []
+    found = []
+    for table in text.iter("table"):
+        heads = [text_of(cell) for cell in table.findall("thead/tr/th")]
+        for row in [*table.findall("tbody/tr"), *table.findall("tr")]:
+            cells = [text_of(cell) for cell in row if cell.tag in ("td", "th")]
+            if row.find("td") is not None and (said := [n for n, cell in enumerate(cells) if cell]):
+                title: int = next((n for n in said if any(letter.isalpha() for letter in cells[n])), said[0])
+                more = [f"{heads[n]}: {cells[n]}" if n < len(heads) and heads[n] else cells[n] for n in said if n != title]
+                found.append(Entry(kind, cells[title], words(", ".join(more)), path=names.path(row)))
+    found = found or [Entry(kind, said, path=names.path(item)) for item in text.iter("item") if (said := text_of(item))]
+    whole = text_of(text)
+    return found or ([Entry(kind, child_text(section, "title") or kind, whole, path=names.path(text))] if whole else [])

@@ -1,0 +1,61 @@
+"""How things are called in a C-CDA document: by their code, or in the words of its narrative."""
+
+from lxml import etree
+
+from practice.clinical_codes import NAMES
+from practice.documents import words
+
+
+def first(*texts: str) -> str:
+    return next((text for text in texts if text), "")
+
+
+def text_of(element: "etree._Element | None") -> str:
+    return "" if element is None else words(" ".join(map(str, element.itertext())))
+
+
+def child_text(element: "etree._Element", path: str) -> str:
+    return text_of(element.find(path))
+
+
+class Names:
+    """The names of one document."""
+
+    def __init__(self, tree: "etree._ElementTree") -> None:
+        self._tree = tree
+        self._narrative = {element.get("ID"): element for element in tree.xpath("//*[@ID]")}
+
+    def path(self, element: "etree._Element") -> str:
+        return str(self._tree.getpath(element))
+
+    def said(self, element: "etree._Element | None") -> str:
+        """Text of its own, or the words in the narrative it refers to."""
+        if element is None:
+            return ""
+        reference = element.find("reference")
+        target = (reference.get("value") or "").removeprefix("#") if reference is not None else ""
+        return first(text_of(self._narrative.get(target)), text_of(element))
+
+    def label(self, code: "etree._Element | None") -> str:
+        """What a coded element is called; the bare code where nobody says, empty where there is none."""
+        if code is None:
+            return ""
+        others = code.findall("translation")
+        return first(
+            words(code.get("displayName")),
+            self.said(code.find("originalText")),
+            *(words(other.get("displayName")) for other in others),
+            *(self.said(other.find("originalText")) for other in others),
+            *(NAMES.get(one.get("code") or "", "") for one in (code, *others)),
+            *(words(one.get("code")) for one in (code, *others)),
+        )
+
+    def name(self, entry: "etree._Element", codes: "list[etree._Element | None]") -> tuple[str, str, str]:
+        """Name, code and system of an entry: the first of `codes` with words, else the text of the entry."""
+        there = [
+            code for code in codes if code is not None and code.get("code") != "ASSERTION"
+        ]  # "this is so": of what, the value says
+        coded = next(((one.get("code") or "", one.get("codeSystem") or "") for one in there if one.get("code")), ("", ""))
+        labels = [self.label(code) for code in there]
+        readable = (label for label in labels if any(letter.isalpha() for letter in label))
+        return first(*readable, self.said(entry.find("text")), *labels), *coded

@@ -1,0 +1,164 @@
+"""What a medical document says, whichever format it came in: what every reader of documents makes.
+
+Nothing here or in the readers touches the database; the file itself is never changed.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+from typing import Any
+
+from practice.errors import Refused
+
+SIZE_MAX = 10 * 1024 * 1024  # bytes
+TEXT_MAX = 2000  # code points of one value; what is longer is cut
+EARLIEST = 1850  # nobody alive was anything before
+
+
+class Section(StrEnum):
+    PATIENT = "Patient Information"
+    CONTACT = "Contact"
+    DEMOGRAPHIC = "Demographic"
+    PROVIDER = "Provider Information"
+    ALLERGY = "Drug Allergy"
+    MEDICATION = "Medication"
+    PROBLEM = "Problem"
+    CARE_TEAM = "Care Team Members"
+    PROCEDURE = "Procedures"
+    FUNCTIONAL = "Functional and Cognitive Status"
+    IMMUNIZATION = "Immunization"
+    VITALS = "Vital Signs"
+    LAB = "Lab Results"
+    CARE_PLAN = "Care Plan"
+    SOCIAL = "Social History"
+    ENCOUNTER = "Encounters"
+    GOAL = "Goals"
+
+
+class Kind(StrEnum):
+    CCDA = "C-CDA"
+    FHIR = "FHIR"
+
+
+class Unreadable(Refused):
+    """The file is not taken; the text is a sentence of the catalogue."""
+
+    status = 422
+
+
+@dataclass(frozen=True)
+class Note:
+    """What people should know of a document that was read all the same: a sentence of the catalogue and its values."""
+
+    text: str
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.text % self.values if self.values else self.text
+
+
+@dataclass(frozen=True)
+class Patient:
+    """Whom the document is of. `gender` is F, M, or O for any other that is a gender; empty where it says none we know."""
+
+    last: str = ""
+    first: str = ""
+    middle: str = ""
+    dob: date | None = None
+    dob_text: str = ""
+    gender: str = ""
+    identifiers: tuple[tuple[str, str], ...] = ()
+    """Who gave it (OID or address), and the number."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    section: Section
+    name: str
+    value: str = ""
+    unit: str = ""
+    number: float | None = None
+    low: float | None = None
+    """With `high` the normal range, in `unit`."""
+    high: float | None = None
+    recorded_on: date | None = None
+    recorded_text: str = ""
+    """What stands there instead where that is no whole date: "2012", "00000000"."""
+    code: str = ""
+    code_system: str = ""
+    status: str = ""
+    path: str = ""
+    """Where in the file: an XPath without prefixes, or a JSON Pointer (RFC 6901)."""
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether its name is words, not a bare code."""
+        return self.name != self.code and any(letter.isalpha() for letter in self.name)
+
+
+@dataclass(frozen=True)
+class Unread:
+    """What the document holds and no section shows."""
+
+    what: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Document:
+    kind: Kind
+    title: str
+    made_on: date | None
+    maker: str
+    patient: Patient
+    sections: Mapping[Section, list[Entry]]
+    """All of them in their order, empty ones too."""
+    unread: tuple[Unread, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def entries(self) -> list[Entry]:
+        return [entry for entries in self.sections.values() for entry in entries]
+
+
+NO_NAME = Note("The document does not say the patient's name.")
+NO_BIRTH_DATE = Note("The document does not say a birth date that can be read.")
+
+
+def notes_on(patient: Patient) -> list[Note]:
+    return [NO_NAME] * (not (patient.last or patient.first)) + [NO_BIRTH_DATE] * (patient.dob is None)
+
+
+def in_sections(entries: list[Entry]) -> dict[Section, list[Entry]]:
+    found: dict[Section, list[Entry]] = {section: [] for section in Section}
+    for entry in entries:
+        found[entry.section].append(entry)
+    return found
+
+
+def words(text: Any) -> str:
+    """Text on one line, not longer than a value may be; empty for what is no text."""
+    return " ".join(text.split())[:TEXT_MAX] if isinstance(text, str) else ""
+
+
+_NUMBER = re.compile(r"[-+]?\d{1,15}(\.\d{1,15})?|[-+]?\.\d{1,15}")
+_DATE = re.compile(r"(\d{4})(-?)(\d\d)\2(\d\d)")
+
+
+def number(text: Any) -> float | None:
+    """A plain decimal number; None for anything else, also for what Python would take (nan, 1_000)."""
+    text = str(text).strip() if isinstance(text, str | int | float) and not isinstance(text, bool) else ""
+    return float(text) if _NUMBER.fullmatch(text) else None
+
+
+def day(text: str) -> tuple[date | None, str]:
+    """The date that a time of HL7 V3 (20120815103000-0500) or FHIR begins with, and the text where there is no whole one."""
+    text = words(text)
+    parts = _DATE.match(text)
+    try:
+        found = date(int(parts[1]), int(parts[3]), int(parts[4])) if parts else None
+    except ValueError:
+        found = None
+    return (None, text) if found is None or not EARLIEST <= found.year <= 2200 else (found, "")
