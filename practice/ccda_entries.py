@@ -164,6 +164,6 @@ def narrative_of(section: "etree._Element", kind: Section, names: Names) -> list
                 title: int = next((n for n in said if any(letter.isalpha() for letter in cells[n])), said[0])
                 more = [f"{heads[n]}: {cells[n]}" if n < len(heads) and heads[n] else cells[n] for n in said if n != title]
                 found.append(Entry(kind, cells[title], words(", ".join(more)), path=names.path(row)))
-    found = found or [Entry(kind, said, path=names.path(item)) for item in text.iter("item") if (said := text_of(item))]
+    found = found or [Entry(kind, one, path=names.path(item)) for item in text.iter("item") if (one := text_of(item))]
     whole = text_of(text)
     return found or ([Entry(kind, child_text(section, "title") or kind, whole, path=names.path(text))] if whole else [])
