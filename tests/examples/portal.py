@@ -179,9 +179,9 @@ def disagreement(cast: Any) -> dict[str, Any]:
 def denied(cast: Any) -> str:
     """An amendment of Sophie's that Rita has denied."""
     key = cast.send(cast.sophie, "Amendment")
-    for step in (amendments.review, partial(amendments.deny, ground=amendments.Ground.CORRECT, because="Measured here")):
+    for step in (amendments.review, partial(amendments.deny, ground=amendments.Ground.CORRECT, because="Hives")):
         db.session.close()
-        letter = Letter("Words", new_key(), last_message_id(db.session, cast.thread(key).id))
+        letter = Letter("Hello", new_key(), last_message_id(db.session, cast.thread(key).id))
         step(key, letter=letter, by=cast.rita.actor)
     db.session.close()
     return key
