@@ -161,7 +161,7 @@ def extend(thread_key: str, *, because: str, letter: Letter, by: Actor) -> Sent:
             asked.extended_because = because
             asked.due_at = extended(asked.due_at, the_practice(tx.session).time_zone)
             thread = tx.session.get_one(Thread, asked.thread_id)
-            promise(thread, thread.waiting_since or thread.created_at, asked.due_at)
+            promise(thread, thread.waiting_since, asked.due_at)
             tx.session.flush()
         return sent
 

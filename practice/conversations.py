@@ -798,7 +798,7 @@ def _waits(tx: Transaction, thread: Thread, practice: Practice, *, said: list[st
     thread.is_unread = True
     thread.has_emergency_words |= bool(emergency_words_in(said, practice.emergency_words))
     if thread.waiting_since is None:
-        promise(thread, at, promised_by(practice, thread.type, at, session=tx.session))
+        promise(thread, at, thread.due_at or promised_by(practice, thread.type, at, session=tx.session))
     mark(tx, thread)
 
 
@@ -808,11 +808,11 @@ _AMENDMENT = sa.table("amendment", sa.column("thread_id", sa.Integer), sa.column
 
 def _waits_no_more(tx: Transaction, thread: Thread) -> None:
     """Answered or closed: nothing is promised any more, but for the decision on an amendment, which is owed until it is made."""
+    due = None
     if thread.type == RequestType.AMENDMENT:
         owed = _AMENDMENT.c.thread_id == thread.id, _AMENDMENT.c.decided_at.is_(None), _AMENDMENT.c.state != "cancelled"
-        if tx.session.scalar(sa.select(sa.literal(1)).where(*owed)):
-            return
-    promise(thread, None, None)
+        due = thread.due_at if tx.session.scalar(sa.select(sa.literal(1)).where(*owed)) else None
+    promise(thread, None, due)
 
 
 def _waits_before_answer(thread: Thread) -> None:

@@ -79,7 +79,11 @@ _ADMINS = (
 )
 _first_waiting = (
     sa.select(sa.func.min(Message.id))
-    .where(Message.thread_id == Thread.id, Message.is_from_patient, Message.sent_at >= Thread.waiting_since)
+    .where(
+        Message.thread_id == Thread.id,
+        Message.is_from_patient,
+        Message.sent_at >= sa.func.coalesce(Thread.waiting_since, Thread.created_at),
+    )
     .correlate(Thread)
     .scalar_subquery()
 )

@@ -641,10 +641,10 @@ def _write_threads(world: _World, writer: "_Writer", threads: list[_Thread], cha
             if step in (Step.SEND, Step.START, Step.REPLY):
                 writer.know_audience(thread.audience, thread.has)
         due_at = None
-        if thread.waiting_since:
-            quarter = thread.waiting_since.replace(
-                minute=thread.waiting_since.minute // 15 * 15, second=0, microsecond=0
-            )  # no time zone changes its day within one
+        is_owed = thread.type == RequestType.AMENDMENT and thread.steps[0] == Step.SEND  # its decision, whatever is answered
+        if since := thread.created_at if is_owed else thread.waiting_since:
+            quarter = since.replace(minute=since.minute // 15 * 15, second=0, microsecond=0)
+            # No time zone changes its day within one.
             which = thread.type == RequestType.AMENDMENT, quarter
             due_at = due.get(which) or due.setdefault(which, promised_by(world.practice, thread.type, quarter))
         told = stamp(due_at) if due_at and due_at < start + SPAN else None  # of a promise that is past

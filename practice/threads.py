@@ -283,10 +283,11 @@ def mark(tx: Transaction, thread: Thread) -> None:
 
 
 def promise(thread: Thread, since: datetime | None, due: datetime | None) -> None:
-    """Since when the thread waits and until when an answer is promised (None: it waits no more); of this promise nobody was
-    told yet that it has passed."""
+    """Since when the thread waits (None: it waits no more) and until when an answer is promised; of another promise than the
+    one before nobody was told yet that it has passed."""
+    if due != thread.due_at:
+        thread.late_told_at = thread.escalated_at = None
     thread.waiting_since, thread.due_at = since, due
-    thread.late_told_at = thread.escalated_at = None
 
 
 def recount(tx: Transaction, thread: Thread) -> None:

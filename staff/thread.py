@@ -217,6 +217,9 @@ def _being_sent(found: Opened) -> dict[str, Any]:
 def _state_words(head: Any) -> str:
     if head.waiting_since is None and threads.is_being_sent(head):
         return _("The answer is being sent")
+    if head.waiting_since is None and head.due_at is not None:  # answered, and the decision on an amendment is owed still
+        words = _("Overdue since %(day)s") if head.due_at < now() else _("Decision by %(day)s")
+        return words % {"day": day(head.due_at)}
     if head.waiting_since is None:
         return _("Closed") if head.state == "closed" else _("Answered")
     days = (now() - head.waiting_since).days

@@ -33,6 +33,9 @@ def filled(cast, key, verb, **more):
         V.PROPOSE: when | {"day_2": str(soon()), "clock_2": "14:00"},
         V.MAKE_READY: {"place": "Front desk", "until": str(soon(14))},
         V.PICK_UP: {"to": "Ann Kwon", "paper": "Passport"},
+        V.ACCEPT: {"value": "167 cm"},
+        V.ACCEPT_IN_PART: {"value": "167 cm", "denied": "The month", "ground": "accurate and complete"},
+        V.DENY: {"ground": "accurate and complete"},
     }
     return data | of_step.get(verb, {}) | more
 
