@@ -84,10 +84,11 @@ def _parse(content: bytes) -> tuple["etree._ElementTree", bool]:
     if begins.startswith(b"<!doctype"):
         raise Unreadable("This XML declares a document type (DOCTYPE). Such files are not taken, for safety.")
     is_repaired = False
+    parser = etree.XMLParser(**_SAFE)
     try:
-        root = etree.fromstring(content, etree.XMLParser(**_SAFE))
+        root = etree.fromstring(content, parser)
     except etree.XMLSyntaxError as error:
-        if _is_too_deep(error):
+        if _is_too_deep(error, parser):
             raise Unreadable("This file is nested too deeply to be a medical document.") from error
         if b"ClinicalDocument" in plain and not _END.search(plain[-4096:]):
             raise Unreadable("This file ends too early: only a part of it has arrived. Please upload it again.") from error
@@ -101,8 +102,9 @@ def _parse(content: bytes) -> tuple["etree._ElementTree", bool]:
     return root.getroottree(), is_repaired
 
 
-def _is_too_deep(error: etree.XMLSyntaxError) -> bool:
-    return "depth" in str(error).lower() or any("depth" in entry.message.lower() for entry in error.error_log)
+def _is_too_deep(error: etree.XMLSyntaxError, parser: etree.XMLParser) -> bool:
+    """The parser's own log: that of the error remembers other files too."""
+    return "depth" in str(error).lower() or any("depth" in entry.message.lower() for entry in parser.error_log)
 
 
 def _read_section(section: "etree._Element", names: Names, found: list[Entry], unread: list[Unread]) -> None:

@@ -53,7 +53,7 @@ def test_a_statement_of_disagreement_is_filed_once_and_stands_beside_the_denial(
     key = denied(cast)
     address = f"/messages/{key}/disagreement"
     assert address in cast.sophie.get(f"/messages/{key}").text
-    assert "Measured here" in cast.sophie.get(address).text
+    assert "Hives" in cast.sophie.get(address).text
     form = {"statement": STATEMENT, "key": new_key()}
     for _ in range(2):
         assert cast.sophie.post(address, form).status_code == 303, "the same form twice is once"
@@ -64,7 +64,7 @@ def test_a_statement_of_disagreement_is_filed_once_and_stands_beside_the_denial(
     step(cast, key, amendments.rebut, words="Twice measured")
     for who, page in ((cast.sophie, f"/messages/{key}"), (cast.sophie, "/my-info"), (cast.rita, f"/staff/messages/{key}")):
         text = who.get(page).text
-        assert STATEMENT in text and "Twice measured" in text and "Measured here" in text
+        assert STATEMENT in text and "Twice measured" in text and "Hives" in text
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_what_the_practice_writes_about_it_is_a_letter_to_print_and_nothing_else
     for who, address in ((cast.sophie, f"/messages/{key}"), (cast.rita, f"/staff/messages/{key}")):
         assert f"{address}/letters/{decision}" in who.get(address).text
         page = who.get(f"{address}/letters/{decision}").text
-        assert "data-print" in page and "Words" in page and "Patient Info Manager" in page
+        assert "data-print" in page and "Hello" in page and "Patient Info Manager" in page
     cast.sophie.post(f"/messages/{key}/replies", {"body": "Thank you", "key": new_key()})
     db.session.close()
     mine = message_key(cast, key)
