@@ -326,8 +326,10 @@ def test_marks_and_states_follow_from_the_messages_and_the_history(loaded: None)
         assert (thread.closed_at is not None) == (state == ThreadState.CLOSED)
         assert (thread.waiting_since is not None) == (state == ThreadState.WAITING)
         assert [m.sent_at for m in mine] == sorted({m.sent_at for m in mine})
+        is_asked = mine[0].is_from_patient and thread.type == RequestType.AMENDMENT
+        if since := thread.created_at if is_asked else thread.waiting_since:  # a decision is owed from the first message on
+            assert thread.due_at == promised_by(the_practice(), thread.type, since)
         if thread.waiting_since:
-            assert thread.due_at == promised_by(the_practice(), thread.type, thread.waiting_since)
             assert thread.waiting_since > max((*of_staff, closed), default=datetime.min)
         assert thread.patient_read_at is None or thread.patient_read_at in of_staff
         assert (thread.patient_opened_at is None) == (thread.patient_read_at is None)
