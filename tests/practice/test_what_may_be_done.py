@@ -248,8 +248,8 @@ def test_a_value_of_the_record_is_its_patients_alone(cast):
     for wrong, who in ((key, cast.jihae), (new_key(), cast.sophie)):
         with pytest.raises(NotVisible):
             value_of(db.session(), wrong, who.id)
-    assert [len(values) for values in record_of(cast.jihae.id).values()] == [0] * 7
-    assert sum(len(values) for values in record_of(cast.sophie.id).values()) == 2
+    assert [len(values) for values in record_of(cast.jihae.id).sections.values()] == [0] * 7
+    assert sum(len(values) for values in record_of(cast.sophie.id).sections.values()) == 2
 
 
 def test_a_draft_is_its_authors_alone(cast):
