@@ -25,16 +25,8 @@ FORMS: dict[str, tuple[RequestType | None, Any]] = {
     "portal.disagree": (None, _l("Statement of disagreement")),
 }
 """The pages whose forms have drafts, with the type they ask for and what a draft of theirs is called."""
-SAYS = (
-    "title",
-    "reason",
-    "to_value",
-    "body",
-    "statement",
-    "comments",
-    "memo",
-    "to",
-)  # what tells one draft from another, the best first
+# What tells one draft from another, the best first.
+SAYS = ("title", "reason", "to_value", "body", "statement", "comments", "memo", "to")
 EXCERPT = 80  # characters
 
 

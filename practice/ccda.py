@@ -8,6 +8,7 @@ from practice.ccda_entries import entries_of, narrative_of
 from practice.ccda_words import Names, child_text, first
 from practice.clinical_codes import DOCUMENT_TYPES, GENDERS, NAMES, SECTIONS
 from practice.documents import (
+    UNKNOWN_GENDER,
     Document,
     Entry,
     Kind,
@@ -26,7 +27,6 @@ REPAIRED = Note(
     "The file is not well-formed XML. What could be read was read; something may be missing: compare with the original."
 )
 UNKNOWN_KIND = "The document says a kind that is not known (%(code)s). It was read like a summary of care."
-UNKNOWN_GENDER = "The document says a gender that is not known (%(code)s). It was left out."
 NO_SECTIONS = Note("The document has no sections that can be read: its content is an embedded file (%(type)s).")
 
 _SAFE = {
@@ -77,8 +77,9 @@ def read(content: bytes) -> Document:
 def _parse(content: bytes) -> tuple["etree._ElementTree", bool]:
     """The tree, and whether it had to be repaired."""
     plain = content.replace(b"\0", b"") if b"\0" in content[:4] else content  # UTF-16 and UTF-32 say ASCII with zeros between
-    start = _PROLOG.match(plain.removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff"))
-    begins = plain.removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff")[start.end() if start else 0 :][:200].lower()
+    plain = plain.removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff")
+    start = _PROLOG.match(plain)
+    begins = plain[start.end() if start else 0 :][:200].lower()
     if begins.startswith((b"<!doctype html", b"<html")):
         raise Unreadable("This is a web page, not a medical document. Ask for the C-CDA or FHIR file itself.")
     if begins.startswith(b"<!doctype"):

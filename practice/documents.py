@@ -124,6 +124,7 @@ class Document:
 
 
 NO_NAME = Note("The document does not say the patient's name.")
+UNKNOWN_GENDER = "The document says a gender that is not known (%(code)s). It was left out."
 NO_BIRTH_DATE = Note("The document does not say a birth date that can be read.")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from practice.clinical_codes import GENDERS
 from practice.documents import (
+    UNKNOWN_GENDER,
     Document,
     Entry,
     Kind,
@@ -27,7 +28,6 @@ from practice.fhir_entries import Resources, dicts, entries_of, label, text
 
 NOT_FHIR = "This JSON holds no FHIR resources."
 MANY_PATIENTS = Note("The file holds more than one patient. Only what is of the first was read.")
-UNKNOWN_GENDER = "The document says a gender that is not known (%(code)s). It was left out."
 HEADER = {"Patient", "Composition", "Organization", "Location", "Medication", "PractitionerRole", "Provenance", "Bundle"}
 """What other resources refer to; nothing of its own to show."""
 

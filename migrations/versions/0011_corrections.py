@@ -58,14 +58,13 @@ def upgrade() -> None:
 
 def _promise() -> None:
     """Those that were asked for are decided by what the thread promised; where it promises nothing, sixty days after they came
-    (45 CFR 164.526). All of them are undecided, and so their threads promise it again."""
+    (45 CFR 164.526). All of them are undecided, and so it is owed by their threads, answered or not."""
     is_sqlite = op.get_bind().dialect.name == "sqlite"
     later = "strftime('%Y-%m-%d %H:%M:%f000', created_at, '+60 days')" if is_sqlite else "created_at + interval '60 days'"
     of = "FROM thread WHERE thread.id = amendment.thread_id"
     op.execute(f"UPDATE amendment SET due_at = (SELECT coalesce(due_at, {later}) {of})")
     op.execute(
-        "UPDATE thread SET waiting_since = coalesce(waiting_since, created_at),"
-        " due_at = (SELECT due_at FROM amendment WHERE thread_id = thread.id), version = version + 1"
+        "UPDATE thread SET due_at = (SELECT due_at FROM amendment WHERE thread_id = thread.id), version = version + 1"
         " WHERE due_at IS NULL AND id IN (SELECT thread_id FROM amendment)"
     )
 
