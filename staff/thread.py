@@ -65,7 +65,7 @@ def previous_message(key: str) -> Answer:
 
 @blueprint.get("/messages/<key>/letters/<message>")
 def letter(key: str, message: str) -> str:
-    return render_template("staff/letter.html", **letter_of(open_logged(key), message))
+    return render_template("staff/letter.html", box=my_box(), unread=unread(), **letter_of(open_logged(key), message))
 
 
 def _neighbour(key: str, *, is_newer: bool) -> Answer:
