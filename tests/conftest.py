@@ -2,14 +2,15 @@
 
 import atexit
 import contextlib
+import copy
 import os
 import secrets
 import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import date, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -67,18 +68,22 @@ test_settings.__test__ = False  # type: ignore[attr-defined]
 
 
 @contextlib.contextmanager
-def new_database(kind: str, folder: Path) -> Iterator[str]:
-    """The URL of an empty database, gone afterwards."""
+def new_database(kind: str, folder: Path, *, like: str = "") -> Iterator[str]:
+    """The URL of a database, gone afterwards: an empty one, or a copy of the one at `like`, to which nobody is connected."""
     if kind == "sqlite":
+        if like:
+            shutil.copy(str(sa.make_url(like).database), folder / "tests.sqlite3")
         yield f"sqlite:///{folder / 'tests.sqlite3'}"
         return
     server = postgresql_url()
     if not server:
         pytest.skip("no PostgreSQL answers")
     name = f"portal_test_{uuid.uuid4().hex[:12]}"
+    template = sa.make_url(like).database if like else "template0"
     engine = sa.create_engine(server, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
     with engine.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE template0"))
+        connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE {template}"))
+        connection.execute(sa.text(f"ALTER DATABASE {name} SET synchronous_commit = off"))  # no test cuts the server's power
     try:
         yield sa.make_url(server).set(database=name).render_as_string(hide_password=False)
     finally:
@@ -103,8 +108,19 @@ def one_app(database: str) -> Iterator[Flask]:
             engine.dispose()
 
 
-def empty(engine: sa.Engine) -> None:
-    """Deletes every row, what is never changed too: the guards are set aside for this alone."""
+Rows = list[tuple[sa.Table, list[dict[str, Any]]]]
+
+
+def rows_of(engine: sa.Engine) -> Rows:
+    """Every row there is, by table; tables without any are left out."""
+    with engine.connect() as connection:
+        found = ((table, connection.execute(sa.select(table)).mappings()) for table in Base.metadata.sorted_tables)
+        return [(table, there) for table, rows in found if (there := [dict(row) for row in rows])]
+
+
+def replace_rows(engine: sa.Engine, rows: Rows, *, later: timedelta) -> None:
+    """Deletes every row, what is never changed too: the guards are set aside for this alone. Then puts these in, with every
+    time moved on by `later`."""
     tables = list(reversed(Base.metadata.sorted_tables))
     with engine.connect() as connection:
         if engine.dialect.name == "postgresql":
@@ -118,21 +134,52 @@ def empty(engine: sa.Engine) -> None:
                 connection.execute(sa.delete(table))
             for _, sql in guards:
                 connection.execute(sa.text(sql))
+        for table, found in rows:
+            moved = [{n: v + later if isinstance(v, datetime) else v for n, v in row.items()} for row in found]
+            connection.execute(table.insert(), moved)
         connection.commit()
 
 
+@dataclass
+class Scenes:
+    """What tests begin with, made once through the product's verbs: a practice of its own row alone, and one with the cast."""
+
+    bare: Rows
+    full: Rows
+    cast: "Cast"
+    made_at: datetime
+    tests: int = 0
+
+    def set(self, engine: sa.Engine, *, with_cast: bool) -> None:
+        replace_rows(engine, self.full if with_cast else self.bare, later=now() - self.made_at)
+        self.tests += 1
+        if engine.dialect.name == "postgresql" and self.tests % 50 == 0:  # a server without autovacuum gets slower by the test
+            with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+                connection.execute(sa.text("VACUUM"))
+
+
+@pytest.fixture(scope="session")
+def scenes(one_app: Flask) -> Scenes:
+    engine = db.engines[WRITE]
+    replace_rows(engine, [], later=timedelta(0))
+    with transaction(by=COMMAND, did="set_up_tests") as tx:
+        practice = settings.new_practice()
+        practice.name, practice.meaningful_use, practice.phone = "Test Practice", True, "(555) 010-0199"
+        tx.session.add(practice)
+    bare = rows_of(engine)
+    cast = Cast(one_app)
+    return Scenes(bare, rows_of(engine), cast, now())
+
+
 @pytest.fixture
-def app(one_app: Flask) -> Iterator[Flask]:
-    """The application over a database that holds nothing but the practice's own row, in Meaningful Use mode."""
+def app(one_app: Flask, scenes: Scenes, request: pytest.FixtureRequest) -> Iterator[Flask]:
+    """The application over a database that holds the practice's own row and, for who asks for it, the cast, in Meaningful
+    Use mode."""
     db.session.remove()
     with one_app.app_context():
-        empty(db.engines[WRITE])
+        scenes.set(db.engines[WRITE], with_cast="cast" in request.fixturenames)
         for path in FILES.iterdir():
             path.unlink()
-        with transaction(by=COMMAND, did="set_up_tests") as tx:
-            practice = settings.new_practice()
-            practice.name, practice.meaningful_use, practice.phone = "Test Practice", True, "(555) 010-0199"
-            tx.session.add(practice)
         yield one_app
         db.session.remove()
 
@@ -166,7 +213,7 @@ class Player:
 
     def __post_init__(self) -> None:
         self.client = Client(self.app, TestResponse)
-        if self.id:
+        if self.id and not self.cookies:
             self.log_in()
 
     def log_in(self) -> None:
@@ -296,6 +343,14 @@ class Cast:
                     )
                 )
         self.anonymous = Player(app)
+
+    def again(self) -> "Cast":
+        """The same people with browsers of their own."""
+        other = copy.copy(self)
+        for name, one in vars(self).items():
+            if isinstance(one, Player):
+                setattr(other, name, replace(one, cookies=dict(one.cookies)))
+        return other
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(name)
@@ -427,8 +482,9 @@ class Cast:
 
 
 @pytest.fixture
-def cast(app: Flask) -> Cast:
-    return Cast(app)
+def cast(app: Flask, scenes: Scenes) -> Cast:
+    """Copies, as a test may log its players off."""
+    return scenes.cast.again()
 
 
 @pytest.fixture

@@ -22,40 +22,57 @@ from wsgi import create_app
 APPS: dict[str, Any] = {}  # by their address, for tests that prepare what no page of theirs does
 
 
-@contextlib.contextmanager
-def served(kind: str, folder: Path) -> Iterator[str]:
-    """The address of a demo practice of one's own."""
-    with new_database(kind, folder) as url:
-        server = make_server("127.0.0.1", 0, lambda *_: [], threaded=True)
-        address = f"http://127.0.0.1:{server.port}"
-        app = create_app(test_settings(url, IS_DEMO=True, PORTAL_URL=address, TRUSTED_HOSTS=["127.0.0.1"]))
-        server.app = APPS[address] = app
+def demo_app(url: str, address: str) -> Any:
+    return create_app(test_settings(url, IS_DEMO=True, PORTAL_URL=address, TRUSTED_HOSTS=["127.0.0.1"]))
+
+
+def leave(app: Any) -> None:
+    """Closes the connections to its database."""
+    with app.app_context():
+        for engine in db.engines.values():
+            engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def demo_practice(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a database with the demo practice, for copies alone."""
+    with new_database(request.config.getoption("--database"), tmp_path_factory.mktemp("demo")) as url:
+        app = demo_app(url, "http://127.0.0.1")
         with app.app_context():
             upgrade(str(MIGRATIONS))
             demo.fill()
             db.session.remove()
+        leave(app)
+        yield url
+
+
+@contextlib.contextmanager
+def served(kind: str, folder: Path, demo_practice: str) -> Iterator[str]:
+    """The address of a demo practice of one's own."""
+    with new_database(kind, folder, like=demo_practice) as url:
+        server = make_server("127.0.0.1", 0, lambda *_: [], threaded=True)
+        address = f"http://127.0.0.1:{server.port}"
+        server.app = APPS[address] = app = demo_app(url, address)
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield address
         server.shutdown()
         thread.join()
         server.server_close()
-        with app.app_context():
-            for engine in db.engines.values():
-                engine.dispose()
+        leave(app)
 
 
 @pytest.fixture(scope="session")
-def live(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def live(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, demo_practice: str) -> Iterator[str]:
     """The address of the demo practice, served for this run."""
-    with served(request.config.getoption("--database"), tmp_path_factory.mktemp("live")) as address:
+    with served(request.config.getoption("--database"), tmp_path_factory.mktemp("live"), demo_practice) as address:
         yield address
 
 
 @pytest.fixture
-def own(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def own(request: pytest.FixtureRequest, tmp_path: Path, demo_practice: str) -> Iterator[str]:
     """The address of a demo practice that this test may turn upside down."""
-    with served(request.config.getoption("--database"), tmp_path) as address:
+    with served(request.config.getoption("--database"), tmp_path, demo_practice) as address:
         yield address
 
 

@@ -24,7 +24,7 @@ from practice.records import RecordValue
 from practice.results import Order, ResultRequest, request_result
 from practice.settings import Facility, ReferringPhysician, RequestType, the_practice
 from practice.threads import Delivery, Event, History, Message, ReadLog, Thread, ThreadState, log_read
-from tests.conftest import empty
+from tests.conftest import replace_rows
 
 TODAY = datetime(2026, 3, 17, 15, 20, 31, 7)
 PATIENTS, MESSAGES = 15, 300
@@ -49,7 +49,7 @@ def every(table: type[Base], *where: sa.ColumnElement[bool]) -> list[Any]:
 def test_the_verbs_would_have_left_the_same_rows(app: Flask, loaded: None) -> None:
     script, found, tallied = Script(), dump(), sums()
     db.session.remove()
-    empty(db.engines[WRITE])
+    replace_rows(db.engines[WRITE], [], later=timedelta(0))
     with transaction(by=COMMAND, did="set_up_tests") as tx:
         practice = settings.new_practice()
         practice.name, practice.meaningful_use, practice.phone = "Test Practice", True, "(555) 010-0199"
