@@ -149,7 +149,7 @@ def test_a_changed_or_removed_audit_row_is_named(cast):
     cast.send(cast.sophie)
     run_due_jobs()
     assert not list(audit.faults())
-    set_aside_guards("UPDATE audit SET did = 'nothing' WHERE id = (SELECT max(id) - 2 FROM audit)")
+    set_aside_guards("UPDATE audit SET did = 'nothing' WHERE id = (SELECT id FROM audit ORDER BY id DESC LIMIT 1 OFFSET 2)")
     assert "was changed" in next(audit.faults())
     set_aside_guards("DELETE FROM audit_seal WHERE position = 2")
     assert next(audit.faults()) == "seal 2 is missing"
