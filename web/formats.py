@@ -220,7 +220,7 @@ def brief(value: datetime) -> str:
 
 def due_day(value: datetime) -> str:
     """Of a promise: Wed, Nov 25; of another year the whole date"""
-    return day(value) if local(value).year == today().year else long_day(value)
+    return day(value) if local(value).year == _today_of_page().year else long_day(value)
 
 
 def stamp(value: datetime) -> str:
