@@ -18,6 +18,7 @@ from web import (
     attached,
     check_config,
     cli,
+    compiled,
     config,
     demo_mails,
     errors,
@@ -39,6 +40,7 @@ def create_app(settings: dict[str, Any] | None = None) -> Flask:
     if settings is None and check_config.is_asked():
         return check_config.application()
     app = Flask(__name__)
+    app.jinja_environment = compiled.Templates
     app.config |= config.FIXED | (config.read(os.environ) if settings is None else settings)
     logs.set_up(app)
     db.init_app(app)

@@ -1,14 +1,16 @@
 """The admin side: who is in charge of what, and what waits for nobody. Envelopes of threads, never their words."""
 
+from functools import lru_cache
 from typing import Any
 
-from flask import Blueprint, g
+from flask import Blueprint, g, url_for
+from markupsafe import Markup
 
 from practice.board import gap_types
 from practice.db import db
 from practice.trays import unrouted_count
+from web.formats import catalogue, icon, present_practice
 from web.formats import lazy_gettext as _l
-from web.formats import present_practice
 from web.gate import ADMIN, guard
 
 blueprint = Blueprint("admin", __name__, url_prefix="/admin")
@@ -34,6 +36,12 @@ MENU = (
 """Endpoint, icon and label of each page of the side."""
 
 
+@lru_cache(maxsize=8)
+def _menu(_words: Any) -> list[tuple[str, str, Markup]]:
+    """Endpoint, address, and icon with label of each page: made once for each language, by its catalogue."""
+    return [(endpoint, url_for(endpoint), icon(name) + str(label)) for endpoint, name, label in MENU]
+
+
 @blueprint.context_processor
 def side_menu() -> dict[str, Any]:
     """The pages, and the numbers beside *Unrouted* and *Coverage*, read once for each page."""
@@ -41,7 +49,7 @@ def side_menu() -> dict[str, Any]:
         g.unrouted_count = unrouted_count()
     if "gap_count" not in g:
         g.gap_count = len(gap_types(db.session(), meaningful_use=present_practice().meaningful_use))
-    return {"menu": MENU, "counts": {"admin.unrouted": g.unrouted_count, "admin.coverage": g.gap_count}}
+    return {"menu": _menu(catalogue()), "counts": {"admin.unrouted": g.unrouted_count, "admin.coverage": g.gap_count}}
 
 
 from admin import (  # noqa: E402, F401

@@ -70,7 +70,7 @@ IN_CHARGE = "FROM person JOIN staff ON staff.id = person.id LEFT OUTER JOIN abse
 BOARD: tuple[str, ...] = ("SELECT communicator.id", "SELECT facility.id", "SELECT communicator_facility", "WITH there AS")
 BOARD += ("SELECT each_audience", "SELECT waiting.type", "SELECT person.id")
 STAFF_LIST = ("staff.is_admin, staff.last_logon_at", "SELECT membership.staff_id, count(*)", "FROM staff_term")
-PATIENT_LIST = "patient.record_number FROM person JOIN patient"
+PATIENT_LIST = "patient.record_number FROM patient JOIN person"
 THE_PRACTICE = "SELECT practice.id"
 NAMED = ("FROM person LEFT OUTER JOIN staff", "UNION ALL")  # who and what the rows of the audit are about
 ACTS = ("audit.details, audit.address FROM audit", *NAMED)

@@ -126,7 +126,10 @@ def gap_types(session: Session, *, meaningful_use: bool) -> list[RequestType]:
     return [kind for kind in RequestType if kind not in received and (meaningful_use or kind != RequestType.AMENDMENT)]
 
 
-_RECEIVED = sa.select(Communicator.type).where(is_routable()).distinct()  # built once: every page of the side asks it
+# Built once, and done with a type at the first communicator that receives it: every page of the side asks it.
+_kind = sa.union_all(*(sa.select(sa.literal(kind, Communicator.type.type).label("type")) for kind in RequestType)).subquery()
+_receiver = sa.select(Communicator.id).where(Communicator.type == _kind.c.type, is_routable()).correlate(_kind)
+_RECEIVED = sa.select(_kind.c.type).where(_receiver.exists())
 
 
 def coverage_now(session: Session, *, kind: RequestType | None = None, page: int = 1) -> list[Lane]:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -87,26 +88,37 @@ def patients_found(search: Search, *, beyond: str | None = None, is_newer: bool 
     sought = patient_keys(search)
     if sought is None:
         return Page([], False, False)
-    found = patients_with(sa.select(*_ROW).select_from(Patient), sought)
-    if search.is_not_matched:
-        found = found.where(Patient.record_number.is_(None))
-    if search.status:
-        found = found.where(Person.status == search.status)
-    order = _ORDERS[search.order]
     is_down = (search.order == "newest") != is_newer
-    place = None
-    if beyond:
-        one = sa.select(*order).select_from(Person).join(Patient, Patient.id == Person.id)
-        place = db.session.execute(one.where(Person.key == beyond)).first()
-    if place:
-        here, there = sa.tuple_(*order), sa.tuple_(*(sa.literal(value, c.type) for value, c in zip(place, order, strict=True)))
-        found = found.where(here < there if is_down else here > there)
-    found = found.order_by(*(c.desc() if is_down else c.asc() for c in order)).limit(PAGE + 1)
-    rows = list(db.session.execute(found, values_of(sought)))
+    place = db.session.connection().execute(_place(search.order), {"beyond": beyond}).first() if beyond else None
+    found = _listed(tuple(sought), search.order, is_down, place is not None, search.is_not_matched, search.status is not None)
+    values = values_of(sought) | {f"place_{n}": value for n, value in enumerate(place or ())} | {"status": search.status}
+    rows = list(db.session.connection().execute(found, values))
     shown, is_more = rows[:PAGE], len(rows) > PAGE
     if place and is_newer:
         return Page(shown[::-1], has_newer=is_more, has_older=True)
     return Page(shown, has_newer=place is not None, has_older=is_more)
+
+
+# Built once for each shape of the question: building a statement takes longer than asking it.
+@lru_cache(maxsize=128)
+def _listed(names: tuple[str, ...], order: str, is_down: bool, has_place: bool, is_not_matched: bool, has_status: bool) -> Any:
+    found, columns = patients_with(sa.select(*_ROW).select_from(Patient), names), _ORDERS[order]
+    if is_not_matched:
+        found = found.where(Patient.record_number.is_(None))
+    if has_status:
+        found = found.where(Person.status == sa.bindparam("status"))
+    if has_place:
+        here = sa.tuple_(*columns)
+        there = sa.tuple_(*(sa.bindparam(f"place_{n}", type_=column.type) for n, column in enumerate(columns)))
+        found = found.where(here < there if is_down else here > there)
+    return found.order_by(*(c.desc() if is_down else c.asc() for c in columns)).limit(PAGE + 1)
+
+
+@lru_cache(maxsize=8)
+def _place(order: str) -> Any:
+    """Where the patient with the key `beyond` stands in this order."""
+    one = sa.select(*_ORDERS[order]).select_from(Person).join(Patient, Patient.id == Person.id)
+    return one.where(Person.key == sa.bindparam("beyond"))
 
 
 # ---- One account ---------------------------------------------------------------------------------
@@ -155,12 +167,13 @@ _ACCOUNT = (
     .join(Patient, Patient.id == Person.id)
     .outerjoin(Staff, Staff.own_patient_id == Patient.id)
     .outerjoin(_Owner, _Owner.id == Staff.id)
+    .where(Person.key == sa.bindparam("key"))
 )
 
 
 def account_of(session: Session, key: str) -> Account:
     """Raises NotVisible."""
-    row = session.execute(_ACCOUNT.where(Person.key == key)).first()
+    row = session.connection().execute(_ACCOUNT, {"key": key}).first()
     if row is None:
         raise NotVisible
     return Account(**row._asdict())
@@ -391,19 +404,20 @@ class MergeSeen:
 
 def merges_of(session: Session, patient: int, *, limit: int = 20) -> list[MergeSeen]:
     """The newest first."""
-    is_kept = (PatientMerge.kept_id == patient).label("is_kept")
-    other = sa.case((PatientMerge.kept_id == patient, PatientMerge.merged_id), else_=PatientMerge.kept_id)
-    rows = session.execute(
-        sa.select(PatientMerge.key, PatientMerge.version, PatientMerge.at, PatientMerge.undone_at, is_kept)
-        .add_columns(
-            Person.key.label("other_key"), Person.last_name.label("other_last_name"), Person.first_name.label("other_first_name")
-        )
-        .join(Person, Person.id == other)
-        .where(sa.or_(PatientMerge.kept_id == patient, PatientMerge.merged_id == patient))
-        .order_by(PatientMerge.id.desc())
-        .limit(limit)
-    )
+    rows = session.connection().execute(_MERGES, {"patient": patient, "limit": limit})
     return [MergeSeen(**row._asdict()) for row in rows]
+
+
+_patient = sa.bindparam("patient", type_=sa.Integer)
+_MERGES = (
+    sa.select(PatientMerge.key, PatientMerge.version, PatientMerge.at, PatientMerge.undone_at)
+    .add_columns((PatientMerge.kept_id == _patient).label("is_kept"), Person.key.label("other_key"))
+    .add_columns(Person.last_name.label("other_last_name"), Person.first_name.label("other_first_name"))
+    .join(Person, Person.id == sa.case((PatientMerge.kept_id == _patient, PatientMerge.merged_id), else_=PatientMerge.kept_id))
+    .where(sa.or_(PatientMerge.kept_id == _patient, PatientMerge.merged_id == _patient))
+    .order_by(PatientMerge.id.desc())
+    .limit(sa.bindparam("limit", type_=sa.Integer))
+)
 
 
 def _standing_merge(session: Session, merged: int) -> int | None:

@@ -23,7 +23,7 @@ from practice.errors import Invalid, Stale
 from practice.threads import PAGE
 from web.answers import Answer, notice, page, to
 from web.asked import version_in
-from web.formats import local, long_day, present_practice
+from web.formats import addresses, local, long_day, present_practice
 from web.forms import DateField, Filled, Form, is_key, must_be_key, opened, page_number, tidy
 from web.gate import visitor
 
@@ -67,6 +67,9 @@ class Desk:
 
     def url(self, name: str, **values: Any) -> str:
         return url_for(f"{self.side}.{name}", **values)
+
+    def addresses(self, name: str) -> Callable[[str], str]:
+        return addresses(f"{self.side}.{name}")
 
 
 # ---- Pages ---------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from babel import Locale
 from babel.dates import DateTimePattern, get_date_format, parse_pattern
 from babel.numbers import format_decimal, format_percent
 from flask import Flask, g, has_request_context, request, url_for
@@ -50,6 +51,11 @@ def _said() -> _Said:
     except AttributeError:
         g.said = _Said()
         return g.said
+
+
+def catalogue() -> Any:
+    """Of this request's language."""
+    return _said().catalogue
 
 
 def gettext(text: str, **variables: Any) -> str:
@@ -214,7 +220,7 @@ def brief(value: datetime) -> str:
 
 def due_day(value: datetime) -> str:
     """Of a promise: Wed, Nov 25; of another year the whole date"""
-    return day(value) if local(value).year == today().year else long_day(value)
+    return day(value) if local(value).year == _today_of_page().year else long_day(value)
 
 
 def stamp(value: datetime) -> str:
@@ -359,9 +365,11 @@ def addresses(endpoint: str, **values: Any) -> Callable[[str], str]:
 
 
 def csrf_field() -> Markup:
-    if "csrf_field" not in g:  # made once for each page, like the token
+    try:
+        return g.csrf_field
+    except AttributeError:  # made once for each page, like the token
         g.csrf_field = Markup('<input type="hidden" name="csrf_token" value="{}">').format(generate_csrf())
-    return g.csrf_field
+        return g.csrf_field
 
 
 HTMX = json.dumps(
@@ -391,6 +399,19 @@ def present_practice() -> Practice:
         except SQLAlchemyError:
             return new_practice()
     return g.practice
+
+
+@lru_cache(maxsize=1)
+def _bootstrap_css() -> str:
+    return url_for("bootstrap.static", filename="css/bootstrap.min.css", v="5")
+
+
+@lru_cache(maxsize=64)
+def _html(locale: Locale | None) -> dict[str, str]:
+    """What the first tag of a page says of its language."""
+    if locale is None:
+        return {"locale": "en", "text_dir": "ltr"}
+    return {"locale": str(locale).replace("_", "-"), "text_dir": locale.text_direction}
 
 
 def set_up(app: Flask) -> None:
@@ -428,13 +449,11 @@ def set_up(app: Flask) -> None:
 
     @app.context_processor
     def shared() -> dict[str, Any]:
-        locale = get_locale()
         return {
+            **_html(_said().locale),
             "practice": present_practice(),
             "user": g.visitor if g.get("visitor") and not g.visitor.is_expired else None,
-            "locale": str(locale).replace("_", "-") if locale else "en",
-            "text_dir": locale.text_direction if locale else "ltr",
             "demo_mode": app.config["IS_DEMO"],
             "htmx_config": Markup(HTMX),  # it stands in single quotes: each double one would be six characters else
-            "bootstrap_css": url_for("bootstrap.static", filename="css/bootstrap.min.css", v="5"),
+            "bootstrap_css": _bootstrap_css(),
         }
