@@ -2,9 +2,9 @@
 
 Both are served by gunicorn with two sync workers on the same database, small and large, and are asked in turn by one client
 that opens a connection for each request: product small, floor small, product large, floor large, and again. A slow moment
-of the machine meets all four alike. Then the In Box by every filter and
-the question for news, the pages of a patient who has 5,000 of the messages, the admin's numbers, and the pages of the admin in
-a large practice, product and floor in turn. Takes about half an hour.
+of the machine meets all four alike. Then the In Box by every filter and the question for news, the forms of a request's
+steps, the pages of a patient who has 5,000 of the messages, the admin's numbers, and the pages of the admin in a large
+practice, product and floor in turn. Takes about half an hour.
 
 `--only` and `--times` are for a look at a part or with fewer requests, which prints the figures and writes no file.
 """
@@ -15,7 +15,7 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import admin, box, measure, numbers, patient, report
+from bench import admin, box, measure, numbers, patient, report, steps
 from bench.site import Site, databases
 
 MESSAGES = 100_000
@@ -28,6 +28,7 @@ def main() -> int:
     heavies: list[patient.Heavy] = []
     boxes: list[box.Boxed] = []
     counted: list[numbers.Counted] = []
+    stepped: list[steps.Stepped] = []
     for kind in databases():
         if asked.database not in (None, kind):
             continue
@@ -38,6 +39,8 @@ def main() -> int:
                     with Site(kind, asked.messages, folder) as large:
                         if asked.only in (None, "box"):
                             boxes.append(box.measure(large, asked.times or box.TIMES))
+                        if asked.only in (None, "steps"):
+                            stepped.append(steps.measure(large, asked.times or steps.TIMES))
                         if asked.only in (None, "messages"):
                             results.append(measure.measure(small, large, asked.times or measure.TIMES))
                         if asked.only in (None, "patient"):
@@ -47,12 +50,12 @@ def main() -> int:
                 if asked.only in (None, "admin"):
                     with Site(kind, 1_000, folder, is_crowded=True) as crowded:
                         crowds.append(admin.measure(small, crowded, asked.times or admin.TIMES))
-    text = report.written(results, boxes, heavies, counted, crowds, datetime.now(UTC).date())
+    text = report.written(results, boxes, stepped, heavies, counted, crowds, datetime.now(UTC).date())
     if asked == argparse.Namespace(only=None, database=None, messages=MESSAGES, times=None):
         Path("docs").mkdir(exist_ok=True)
         Path("docs/performance.md").write_text(text, encoding="utf-8")
     print(text)
-    problems = [words for one in (*results, *boxes, *heavies, *counted, *crowds) for words in one.problems]
+    problems = [words for one in (*results, *boxes, *stepped, *heavies, *counted, *crowds) for words in one.problems]
     for words in problems:
         print(f"bench: {words}", file=sys.stderr)
     return 1 if problems else 0
@@ -60,7 +63,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser("bench")
-    parser.add_argument("--only", choices=("messages", "box", "patient", "numbers", "admin"))
+    parser.add_argument("--only", choices=("messages", "box", "steps", "patient", "numbers", "admin"))
     parser.add_argument("--database", choices=("sqlite", "postgresql"))
     parser.add_argument("--messages", type=int, default=MESSAGES, help="messages of the large database")
     parser.add_argument("--times", type=int, help="requests of each page")

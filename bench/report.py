@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 from importlib.metadata import version
 
-from bench import admin, box, crowd, numbers, patient
+from bench import admin, box, crowd, numbers, patient, steps
 from bench.measure import GROWTH, MEGABYTES, PAGES, RATIO, TIMES, Figures, Result
 
 LARGE = "100,000"
@@ -37,6 +37,11 @@ BEYOND = """
 With {messages:,} messages. Nothing new takes {beyond:.2f} ms beyond such an answer. {polling} staff who ask
 every ten seconds, half of them with a message open, keep the {workers} workers busy for {cores:.2f} cores of the 2.
 """
+STEPS = """# The forms of a request's steps
+
+With {messages:,} messages, as a click in the open message asks for them: the pane alone. Product and floor in turn, {times}
+requests each.
+"""
 NUMBERS = """# The admin's numbers
 
 Of {messages:,} messages, three years of a practice. Product and floor in turn, {times} requests each.
@@ -51,6 +56,7 @@ and floor in turn, {times} requests each. The number of statements is the same i
 def written(
     results: Sequence[Result],
     boxes: Sequence[box.Boxed],
+    stepped: Sequence[steps.Stepped],
     heavies: Sequence[patient.Heavy],
     counted: Sequence[numbers.Counted],
     crowds: Sequence[admin.Crowd],
@@ -63,7 +69,7 @@ def written(
             python=platform.python_version(),
             flask=version("flask"),
             sqlalchemy=version("sqlalchemy"),
-            databases=" and ".join(one.version for one in results or boxes or heavies or counted or crowds),
+            databases=" and ".join(one.version for one in results or boxes or stepped or heavies or counted or crowds),
             times=TIMES,
             ratio=RATIO,
             growth=GROWTH,
@@ -74,6 +80,9 @@ def written(
     if boxes:
         parts.append(BOX.format(times=box.TIMES))
     parts += [_lines(one, BEYOND.format(**box.words_of(one))) for one in boxes]
+    if stepped:
+        parts.append(STEPS.format(messages=stepped[0].messages, times=steps.TIMES))
+    parts += [_lines(one) for one in stepped]
     if heavies:
         parts.append(HEAVY.format(messages=patient.HAS, drafts=patient.DRAFTS, times=patient.TIMES))
     parts += [_lines(one) for one in heavies]
@@ -85,7 +94,7 @@ def written(
         parts.append(CROWD.format(**sizes, times=admin.TIMES))
     parts += [_crowd(one) for one in crowds]
     parts.append("# What the floors send\n")
-    parts += [_statements(one) for one in (*results, *boxes, *heavies, *counted, *crowds)]
+    parts += [_statements(one) for one in (*results, *boxes, *stepped, *heavies, *counted, *crowds)]
     return "\n".join(parts)
 
 
@@ -111,7 +120,7 @@ def _crowd(found: admin.Crowd) -> str:
     return _lines(found, f"\n{took}\n")
 
 
-def _lines(found: admin.Crowd | patient.Heavy | box.Boxed | numbers.Counted, *more: str) -> str:
+def _lines(found: admin.Crowd | patient.Heavy | box.Boxed | steps.Stepped | numbers.Counted, *more: str) -> str:
     lines = [
         f"## {found.version}\n",
         "| page | median | p95 | floor: median | p95 | ratio | statements |",
@@ -137,7 +146,7 @@ def _marked(value: float, most: float) -> str:
     return f"**{value:.2f}**" if value > most else f"{value:.2f}"
 
 
-def _statements(result: Result | patient.Heavy | admin.Crowd | box.Boxed | numbers.Counted) -> str:
+def _statements(result: Result | patient.Heavy | admin.Crowd | box.Boxed | steps.Stepped | numbers.Counted) -> str:
     lines = []
     for page, statements in result.sql.items():
         lines += [f"### {page}, {result.version}\n", "```sql", *(" ".join(one.split()) + ";" for one in statements), "```\n"]

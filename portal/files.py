@@ -18,7 +18,7 @@ def draft_files(key: str) -> Answer:
 
 
 @blueprint.post("/drafts/<key>/files")
-@upload(UPLOAD_MAX)
+@upload(UPLOAD_MAX, too_large=lambda key: attached.refuse_large(SIDE, key))
 def attach(key: str) -> Answer:
     return attached.attach_file(SIDE, key)
 

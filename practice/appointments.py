@@ -183,15 +183,17 @@ def check_wish(session: Session, wish: Wish, *, today: date) -> tuple[Facility, 
     return facility, physician
 
 
+_OF_THREAD = (
+    sa.select(AppointmentRequest, Facility.name, ReferringPhysician.name)
+    .join(Facility, Facility.id == AppointmentRequest.facility_id)
+    .outerjoin(ReferringPhysician, ReferringPhysician.id == AppointmentRequest.physician_id)
+    .where(AppointmentRequest.thread_id == sa.bindparam("thread"))
+)
+
+
 def appointment_of(thread: int) -> Any:
     """The request of a thread, the names of its facility and of its physician (or None), as a row; None where there is none."""
-    row = db.session.execute(
-        sa.select(AppointmentRequest, Facility.name, ReferringPhysician.name)
-        .join(Facility, Facility.id == AppointmentRequest.facility_id)
-        .outerjoin(ReferringPhysician, ReferringPhysician.id == AppointmentRequest.physician_id)
-        .where(AppointmentRequest.thread_id == thread)
-    ).first()
-    return row
+    return db.session.execute(_OF_THREAD, {"thread": thread}).first()
 
 
 # ---- Steps of the staff --------------------------------------------------------------------------
@@ -406,10 +408,20 @@ def steps_of(wish: AppointmentRequest, *, has_times: bool) -> list[RequestVerb]:
     return [verb for verb in steps_from(wish.state, TRANSITIONS) if has_times or verb != RequestVerb.TAKE_BACK]
 
 
+_STILL_OPEN = (
+    sa.select(ProposedTime)
+    .where(
+        ProposedTime.thread_id == sa.bindparam("thread"),
+        ProposedTime.ended_at.is_(None),
+        ProposedTime.starts_at > sa.bindparam("present", type_=ProposedTime.starts_at.type),
+    )
+    .order_by(ProposedTime.starts_at)
+)
+
+
 def proposed_times(thread: int) -> list[ProposedTime]:
     """From which the patient can pick now, in order."""
-    still_open = ProposedTime.thread_id == thread, ProposedTime.ended_at.is_(None), ProposedTime.starts_at > now()
-    return list(db.session.scalars(sa.select(ProposedTime).where(*still_open).order_by(ProposedTime.starts_at)))
+    return list(db.session.scalars(_STILL_OPEN, {"thread": thread, "present": now()}))
 
 
 def upcoming_of(patient: int, *, limit: int) -> list[Any]:

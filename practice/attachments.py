@@ -95,9 +95,9 @@ def _must_have_room(session: Session, author: int, draft: str, size: int = 0) ->
     rows = session.execute(unsent).all()
     here = [row.size for row in rows if row.draft_key == draft]
     if len(here) >= FILES_MAX:
-        raise Invalid("file", "A message may have at most 5 files. Remove one, or send another message.")
+        raise Invalid("file", "At most 5 files may go along. Remove one, or send another message later.")
     if sum(here) + size > TOTAL_MAX:
-        raise Invalid("file", "The files of a message may have at most 25 MB together. Remove one, or send another message.")
+        raise Invalid("file", "The files may have at most 25 MB together. Remove one, or send another message later.")
     if sum(row.size for row in rows) + size > DRAFTS_TOTAL_MAX:
         raise Invalid("file", "Your drafts hold very many files. Send or delete some of them first.")
 

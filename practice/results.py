@@ -147,14 +147,16 @@ def check_order(session: Session, order: Order, *, today: date) -> Facility | No
     return location
 
 
+_OF_THREAD = (
+    sa.select(ResultRequest, Facility.name)
+    .outerjoin(Facility, Facility.id == ResultRequest.location_id)
+    .where(ResultRequest.thread_id == sa.bindparam("thread"))
+)
+
+
 def result_of(thread: int) -> Any:
     """The request of a thread and the name of its location, as a row of two; None where the thread has none."""
-    row = db.session.execute(
-        sa.select(ResultRequest, Facility.name)
-        .outerjoin(Facility, Facility.id == ResultRequest.location_id)
-        .where(ResultRequest.thread_id == thread)
-    ).first()
-    return row
+    return db.session.execute(_OF_THREAD, {"thread": thread}).first()
 
 
 # ---- Steps ---------------------------------------------------------------------------------------

@@ -1,12 +1,14 @@
 """Enter a request for a patient: what is said on the phone goes the same way as what the patient sends."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from flask import g, render_template, request
+from flask import g, render_template, request, url_for
 
 from practice import appointments, conversations, results
 from practice.conversations import Sent
 from practice.db import db
+from practice.drafts import draft_about, draft_values
 from practice.errors import Invalid, NotVisible
 from practice.settings import RequestType
 from staff import blueprint
@@ -27,12 +29,25 @@ FORMS: dict[RequestType, type[Form]] = {
     RequestType.OTHERS: MessageForm,
 }
 
+SAID = ("patient", "type")  # what the form says beside the patient's own fields
+
 
 @blueprint.get("/requests/new")
 def new_request() -> Answer:
-    """First the search, then the type, then the patient's own form."""
-    kind = _kind(request.args.get("type", ""))
-    return _page(request.args.get("patient", ""), kind, forms.opened(FORMS[kind]) if kind else None)
+    """First the search, then the type, then the patient's own form. What was begun for this patient opens again."""
+    about = url_for("staff.new_request")
+    begun = _begun(request.args.get("draft", "") or draft_about(visitor().person_id, about))
+    if "draft" not in request.args and any(begun.get(name) != request.args.get(name) for name in SAID):
+        begun, about = {}, ""  # for another patient, or of another type
+    said = begun or request.args
+    kind = _kind(said.get("type", ""))
+    return _page(said.get("patient", ""), kind, forms.opened(FORMS[kind], about=about) if kind else None)
+
+
+def _begun(draft: str) -> Mapping[str, str]:
+    """For whom a draft of mine was begun and of which type: only the draft itself says so."""
+    values = draft_values(visitor().person_id, draft) or {}
+    return {name: values[name][0] for name in SAID if values.get(name)}
 
 
 @blueprint.post("/requests/patients")

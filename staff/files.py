@@ -17,7 +17,8 @@ def _around() -> dict[str, Any]:
     return {"here": "staff.draft_files", "box": my_box(), "unread": unread(), "notice": notice()}
 
 
-SIDE = Side("staff", ("staff.respond", "staff.new_message", "staff.request_step"), may_be_dicom=True, around=_around)
+FORMS = ("staff.respond", "staff.new_message", "staff.new_request", "staff.request_step")
+SIDE = Side("staff", FORMS, may_be_dicom=True, around=_around)
 
 
 @blueprint.get("/drafts/<key>/files")
@@ -26,7 +27,7 @@ def draft_files(key: str) -> Answer:
 
 
 @blueprint.post("/drafts/<key>/files")
-@upload(UPLOAD_MAX)
+@upload(UPLOAD_MAX, too_large=lambda key: attached.refuse_large(SIDE, key))
 def attach(key: str) -> Answer:
     return attached.attach_file(SIDE, key)
 

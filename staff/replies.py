@@ -26,7 +26,8 @@ from web.formats import due_day
 from web.forms import AtMost, Filled, Form, tidy
 from web.gate import drafts_to, says_form_page, visitor
 
-WITH_DRAFTS = ("staff.respond", "staff.new_message", "staff.new_note", "staff.request_step")  # the pages whose forms have drafts
+# The pages whose forms have drafts.
+WITH_DRAFTS = ("staff.respond", "staff.new_message", "staff.new_request", "staff.new_note", "staff.request_step")
 
 
 class ReplyForm(Form):

@@ -208,8 +208,8 @@ def request_step(key: str, step: str) -> Answer:
     if not str(form.seen.data or "").isdigit():  # a draft that was begun with its files
         form.seen.data = found.last_id
     if verb not in asked.steps:
-        return _page(found, verb, form, 409, is_possible=False, refusal=race_words(found))
-    return _page(found, verb, form)
+        return _page(found, verb, form, 409, asked, is_possible=False, refusal=race_words(found))
+    return _page(found, verb, form, asked=asked)
 
 
 @blueprint.post("/messages/<key>/steps/<step>")
@@ -285,7 +285,7 @@ def _likely(asked: Asked, verb: RequestVerb) -> dict[str, Any]:
     return when | {"place": asked.appointment.place}
 
 
-def _page(found: Opened, verb: RequestVerb, form: StepForm, status: int = 200, **more: Any) -> Answer:
+def _page(found: Opened, verb: RequestVerb, form: StepForm, status: int = 200, asked: Asked | None = None, **more: Any) -> Answer:
     label, icon_name = STEP_LABELS[verb]
     context = {"form": form, "verb": verb, "label": label, "icon_name": icon_name, "is_possible": True, "doubts": []}
-    return in_pane("staff/_step.html", "staff/step.html", status, shown(found) | context | more, notice=None)
+    return in_pane("staff/_step.html", "staff/step.html", status, shown(found, asked) | context | more, notice=None)

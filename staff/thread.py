@@ -19,7 +19,7 @@ from staff.box import my_box, unread
 from staff.inbox import beside, kept, listed, row_words, which_list
 from web.answers import Answer, is_htmx, notice, to
 from web.asked import version_in
-from web.facts import asked_of, event_words
+from web.facts import Asked, asked_of, event_words
 from web.formats import day, full_name, stamp
 from web.gate import visitor
 from web.letters import letter_of
@@ -168,12 +168,12 @@ def in_pane(fragment: str, template: str, status: int, context: dict[str, Any], 
     return render_template(template, **listed(which_list()) | of_page | context), status
 
 
-def shown(found: Opened) -> dict[str, Any]:
-    """What every pane shows: reading, writing, after a lost race."""
+def shown(found: Opened, asked: Asked | None = None) -> dict[str, Any]:
+    """What every pane shows: reading, writing, after a lost race. `asked`: its request, where it is known already."""
     box, head = my_box(), found.head
     received = [e for e in found.events if e.did == Event.RECEIVED]
     written = [m for m in found.messages if m.is_from_patient]
-    asked = asked_of(found)
+    asked = asked or asked_of(found)
     return {
         **row_words(box, kept()),
         "box": box,

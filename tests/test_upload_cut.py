@@ -1,5 +1,6 @@
 """F29: an upload that is cut at half, by a real connection that closes, leaves no file and no row; the next one arrives."""
 
+import io
 import socket
 import threading
 import time
@@ -8,7 +9,8 @@ import pytest
 from werkzeug.serving import make_server
 
 from tests.conftest import FILES
-from tests.portal.test_files import begin, rows
+from tests.portal.test_files import begin, put, rows
+from web import errors
 
 BOUNDARY = "a-boundary-of-this-test"
 
@@ -65,3 +67,42 @@ def test_an_upload_that_is_cut_leaves_nothing(cast, port, sent):
         assert b" 303 " in answer_of(connection).split(b"\r\n")[0]
     assert len(rows()) == len(list(FILES.iterdir())) == 1
     assert "Text</textarea>" in cast.sophie.get("/messages/new?draft=d1").text
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_a_file_that_is_far_too_large_is_refused_in_words_to_who_is_still_sending(cast, port, htmx):
+    """A35."""
+    begin(cast.sophie, body="Text")
+    put(cast.sophie)
+    head, body = request_of(cast.sophie, port, b"a" * 40_000_000)
+    if htmx:
+        head = head.replace(b"Sec-Fetch-Site", b"HX-Request: true\r\nSec-Fetch-Site")
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(head + body)
+        answer = answer_of(connection).decode()
+    assert " 413 " in answer.split("\r\n")[0] and "This file is larger than 10 MB." in answer
+    assert "Your text and your other files are kept." in answer and "a.txt" in answer and "Remove" in answer
+    assert ("<html" in answer) is not htmx and len(rows()) == len(list(FILES.iterdir())) == 1
+
+
+def answered(player, body):
+    """The status, and how much of the body was read."""
+    how = {"input_stream": io.BytesIO(body), "content_length": len(body)}
+    answer = player.open("POST", "/drafts/d1/files", content_type=f"multipart/form-data; boundary={BOUNDARY}", **how)
+    return answer.status_code, how["input_stream"].tell()
+
+
+def test_what_is_too_large_is_read_to_its_end_within_bounds(cast, monkeypatch):
+    """Else the server closes on a browser that is still sending, which then shows no answer of ours."""
+    begin(cast.sophie)
+    _, body = request_of(cast.sophie, 0, b"a" * 12_000_000)
+    assert answered(cast.sophie, body) == (413, len(body))
+    assert answered(cast.nina, body)[0] == 413 and answered(cast.anonymous, body)[0] == 413, "to them it is a form as any other"
+    monkeypatch.setattr(errors, "TAKEN_IN", 200_000)
+    assert answered(cast.sophie, body) == (413, 200_000)
+
+
+def test_a_draft_of_nobodys_is_not_there_however_large_the_file(cast):
+    begin(cast.sophie)
+    _, body = request_of(cast.jihae, 0, b"a" * 12_000_000)
+    assert answered(cast.jihae, body)[0] == 404

@@ -27,6 +27,7 @@ from web.gate import visitor
 
 UPLOAD_MAX = FILE_MAX + 64 * 1024  # with the form around the file
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+MESSAGES = ("portal.new_message", "portal.message", "staff.new_message", "staff.respond")  # every other form is a request's
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ def list_files(side: Side, draft: str, *, status: int = 200, error: str = "") ->
     context: dict[str, Any] = {"side": side.name, "draft": draft, "files": files, "error": error}
     if is_htmx():
         return render_template("_files.html", **context), status
-    context |= {"back": f"{about}?draft={draft}", "may_be_dicom": side.may_be_dicom}
+    is_message = form_of(about) in MESSAGES
+    context |= {"back": f"{about}?draft={draft}", "is_message": is_message, "may_be_dicom": side.may_be_dicom}
     return render_template(f"{side.name}/draft_files.html", **side.around(), **context), status
 
 
@@ -69,7 +71,7 @@ def attach_file(side: Side, draft: str) -> Answer:
     except Invalid as invalid:
         return list_files(side, draft, status=422, error=_(invalid.text))
     except TooLarge:
-        return list_files(side, draft, status=413, error=_("This file is larger than 10 MB. Choose a smaller one, or split it."))
+        return refuse_large(side, draft)
     except Stale:
         return _refuse_late(draft)
     except OSError as failure:
@@ -78,6 +80,11 @@ def attach_file(side: Side, draft: str) -> Answer:
         words = _("There is no room to store this file just now. Your text and your other files are kept. Try again later.")
         return list_files(side, draft, status=503, error=words)
     return list_files(side, draft) if is_htmx() else to(f"{side.name}.draft_files", key=draft)
+
+
+def refuse_large(side: Side, draft: str) -> Answer:
+    words = _("This file is larger than 10 MB. Choose a smaller one, or split it. Your text and your other files are kept.")
+    return list_files(side, draft, status=413, error=words)
 
 
 def _the_file() -> FileStorage:
@@ -103,7 +110,7 @@ def _refuse_late(draft: str) -> Response:
         raise NotVisible
     return shown(
         409,
-        heading=_("This message was sent already"),
+        heading=_("This was sent already"),
         text=_("The file came too late and was not taken. Write another message to send it along."),
     )
 

@@ -1,6 +1,8 @@
 """Every refusal becomes a page (or a fragment for htmx) that says what to do and gives back what was written."""
 
+import contextlib
 import errno
+import time
 from typing import Any
 
 import sqlalchemy as sa
@@ -166,21 +168,49 @@ def http_error(error: HTTPException) -> BaseResponse:
         return error.get_response()
     if error.code == 405 and request.method == "GET" and not g.get("visitor"):
         return log_in_first(LogInFirst())  # the page of a form that was sent, asked for anew after the session's end
-    words = {"text": file_limit()} if error.code == 413 and file_limit() else {}
-    response = shown(error.code if error.code in KNOWN else 400 if error.code < 500 else 500, **words)
+    if error.code == 413:
+        take_in_rest()
+        if most := upload_max():
+            return _too_large(most)
+    response = shown(error.code if error.code in KNOWN else 400 if error.code < 500 else 500)
     for name, value in error.get_headers():
         if name in ("Allow", "Retry-After"):
             response.headers[name] = value
     return response
 
 
-def file_limit() -> str:
-    """What to do about a file that is too large for a view that takes files; of other forms nothing."""
+def upload_max() -> int:
+    """How many bytes the view takes from who asks, where it takes files; 0 where it takes none."""
     most = getattr(current_app.view_functions.get(request.endpoint or ""), "upload_max", 0)
-    if not most or request.max_content_length != most:  # who may not send a file has the limit of other forms
-        return ""
+    return most if request.max_content_length == most else 0  # who may not send a file has the limit of other forms
+
+
+def _too_large(most: int) -> BaseResponse:
+    """What to do about a file that is too large: said by the view where it can say more."""
+    answer: Any = getattr(current_app.view_functions[request.endpoint or ""], "too_large", None)
+    if answer:
+        try:
+            return make_response(answer(**(request.view_args or {})))
+        except Refused as error:
+            return refused(error)
     size = number(most // 1024 // 1024)
-    return _("A file may have at most %(size)s MB. Go back and choose a smaller one, or split it. Nothing was sent.", size=size)
+    text = _("A file may have at most %(size)s MB. Go back and choose a smaller one, or split it. Nothing was sent.", size=size)
+    return shown(413, text=text)
+
+
+TAKEN_IN, TAKES = 100 * 1024 * 1024, 10  # bytes, seconds
+
+
+def take_in_rest() -> None:
+    """Reads and forgets what is too large to be taken, within bounds: who is cut off while sending shows no answer of ours."""
+    length, stream = request.content_length or 0, request.environ["wsgi.input"]
+    is_untouched = length > (request.max_content_length or 0)
+    if not is_untouched and not request.environ.get("wsgi.input_terminated"):
+        return  # a server that would wait for more
+    left, until = min(length or TAKEN_IN, TAKEN_IN), time.monotonic() + TAKES
+    with contextlib.suppress(OSError):
+        while left > 0 and time.monotonic() < until and (part := stream.read(min(left, 64 * 1024))):
+            left -= len(part)
 
 
 def log_in_first(error: LogInFirst) -> BaseResponse:

@@ -61,11 +61,13 @@ def says_form_page(view: View) -> View:
     return view
 
 
-def upload(most: int) -> Callable[[View], View]:
-    """Declares that a view takes a file of up to `most` bytes, more than other forms may have."""
+def upload(most: int, *, too_large: Callable[..., Any] | None = None) -> Callable[[View], View]:
+    """Declares that a view takes a file of up to `most` bytes, more than other forms may have. `too_large`: what answers in
+    the view's place, with its arguments, where more comes; else an error page does."""
 
     def declare(view: View) -> View:
         view.upload_max = most  # type: ignore[attr-defined]
+        view.too_large = too_large  # type: ignore[attr-defined]
         return view
 
     return declare

@@ -98,7 +98,9 @@ def test_staff_attach_to_an_answer_and_undo_gives_the_files_back(own_desks: Desk
     expect(page.locator(".letters").get_by_text("plan.pdf")).to_have_count(0)
 
 
-def test_without_javascript_a_page_takes_the_files_of_both_sides(own_desks: Desks) -> None:
+def test_without_javascript_a_page_takes_the_files_of_both_sides(own_desks: Desks, tmp_path: Path) -> None:
+    film = tmp_path / "film.mp4"
+    film.write_bytes(b"a" * 25 * 1024 * 1024)
     sophie, nurse = own_desks("sophie", js=False), own_desks("nurse", js=False)
     page = begin(sophie)
     page.get_by_label("To", exact=True).select_option(label="Clinicians")
@@ -111,6 +113,10 @@ def test_without_javascript_a_page_takes_the_files_of_both_sides(own_desks: Desk
     expect(page.get_by_text("Files of this kind are not taken.", exact=False)).to_be_visible()
     page.get_by_label("File", exact=True).set_input_files(file("rash.png", PICTURE))
     page.get_by_role("button", name="Attach", exact=True).click()
+    page.get_by_label("File", exact=True).set_input_files(film)
+    page.get_by_role("button", name="Attach", exact=True).click()
+    expect(page.get_by_text("This file is larger than 10 MB.", exact=False)).to_be_visible()
+    expect(page.locator(".files li")).to_have_text(re.compile("rash.png"))
     page.get_by_label("File", exact=True).set_input_files(file("notes.txt", TEXT))
     page.get_by_role("button", name="Attach", exact=True).click()
     expect(page.locator(".files li")).to_have_count(2)
@@ -133,6 +139,41 @@ def test_without_javascript_a_page_takes_the_files_of_both_sides(own_desks: Desk
     expect(desk.locator(".letters").get_by_text("plan.pdf")).to_be_visible()
     sophie.go(f"/messages/{key}")
     expect(page.locator(".letter").get_by_text("plan.pdf")).to_be_visible()
+
+
+@pytest.mark.parametrize("js", [False, True])
+def test_a_request_by_phone_takes_files_and_is_not_lost_on_the_way(own_desks: Desks, js: bool) -> None:
+    desk, sophie = own_desks("frontdesk", js=js), own_desks("sophie", js=js)
+    page = begin(desk, "/staff/requests/new")
+    page.get_by_label("Name (Last, First)").fill("Kwon, Sophie")
+    page.get_by_role("button", name="Search", exact=True).click()
+    page.get_by_role("link", name="Choose KWON, SOPHIE", exact=False).click()
+    page.get_by_role("link", name="Others").click()
+    page.get_by_label("To", exact=True).select_option(label="Clinicians")
+    page.get_by_label("Title").fill("Called at nine")
+    form = page.url.removeprefix(desk.address)
+    if js:
+        choose(page, file("referral.pdf", pdf()))
+        is_accessible(page)
+        page.reload()
+    else:
+        page.get_by_role("button", name="Attach files").click()
+        is_on_files_page(page)
+        page.get_by_label("File", exact=True).set_input_files(file("referral.pdf", pdf()))
+        page.get_by_role("button", name="Attach", exact=True).click()
+        page.get_by_role("link", name="Back to the request").click()
+    expect(page.get_by_label("Title")).to_have_value("Called at nine")
+    desk.go(form)  # another call came between
+    expect(page.get_by_text("KWON, SOPHIE")).to_be_visible()
+    expect(page.locator("#files li")).to_have_text(re.compile("referral.pdf"))
+    page.get_by_label("Comments").fill("She asks for a referral")
+    page.get_by_role("button", name="Submit").click()
+    expect(page.locator(".letters").get_by_text("referral.pdf")).to_be_visible()
+    key = re.search(r"/messages/([\w-]{22})", page.url)[1]  # type: ignore[index]
+    sophie.go(f"/messages/{key}")
+    with sophie.page.expect_download() as download:
+        sophie.page.locator(".letter").get_by_text("referral.pdf").click()
+    assert Path(download.value.path()).read_bytes() == pdf()
 
 
 def is_on_files_page(page: Page) -> None:

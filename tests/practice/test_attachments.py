@@ -119,7 +119,7 @@ def test_five_files_and_no_sixth(cast):
     draft(cast.sophie)
     for n in range(5):
         put(cast.sophie, f"File {n}".encode())
-    with pytest.raises(Invalid, match="at most 5"):
+    with pytest.raises(Invalid, match="At most 5"):
         put(cast.sophie)
     detach(cast.sophie.id, draft="d1", key=rows()[0].key, by=cast.sophie.actor)
     put(cast.sophie)

@@ -7,11 +7,15 @@ import pytest
 import sqlalchemy as sa
 
 from practice import conversations, settings
-from practice.db import COMMAND, db, new_key, now, transaction
+from practice.db import COMMAND, clock_at, db, new_key, now, transaction
 from practice.people import AccountStatus, Person
+from practice.sessions import IDLE
 from practice.settings import RequestType
 from practice.threads import Message, Thread
-from tests.staff.helpers import rows
+from tests.portal.test_files import put
+from tests.portal.test_files import rows as files
+from tests.samples import dicom, pdf
+from tests.staff.helpers import rows, value
 
 URL = "/staff/requests/new"
 
@@ -176,3 +180,66 @@ def test_the_limits_of_a_patient_do_not_stop_the_practice_nor_count_what_it_took
     with pytest.raises(conversations.TooMany):
         cast.send(cast.sophie)
     assert cast.fay.post(URL, message(cast)).status_code == 303
+
+
+# ---- Drafts and files ----------------------------------------------------------------------------
+
+
+def begin(player, said):
+    """*Attach files* in the form of a request."""
+    return player.post(f"/staff/drafts/{said['key']}", {"about": URL, "draft_version": "0", "attach": "yes"} | said)
+
+
+@pytest.mark.parametrize("said", [appointment, message, result])
+def test_files_go_along_and_the_patient_and_whoever_is_in_charge_open_them(cast, said):
+    data = said(cast, key="d1")
+    assert "Attach files" in cast.fay.get(f"{URL}?patient={cast.sophie.key}&type={data['type']}").text
+    assert begin(cast.fay, data | {"title": "", "reason": ""}).location == "/staff/drafts/d1/files"
+    assert put(cast.fay, pdf(), "referral.pdf", side="/staff").status_code == 303
+    page = cast.fay.get("/staff/drafts/d1/files").text
+    assert f'href="{URL}?draft=d1"' in page and "Back to the request" in page and "referral.pdf" in page
+    form = cast.fay.get(f"{URL}?draft=d1").text
+    assert "KWON, SOPHIE" in form and f'name="type" value="{data["type"]}"' in form and "referral.pdf" in form
+    refused = cast.fay.post(URL, data | {"title": "", "reason": "", "media": "", "draft_version": "1"})
+    assert refused.status_code == 422 and "referral.pdf" in refused.text
+    assert cast.fay.post(URL, data | {"draft_version": "1"}).status_code == 303
+    (thread,), (file,) = threads(), files()
+    assert file.message_id and file.draft_key is None and f"{URL}?draft=d1" not in cast.fay.get(URL).text
+    assert "referral.pdf" in cast.sophie.get(f"/messages/{thread.key}").text
+    assert cast.sophie.get(f"/messages/{thread.key}/files/{file.key}").data == pdf()
+    assert cast.jihae.get(f"/messages/{thread.key}/files/{file.key}").status_code == 404
+    in_charge = {"Appointment": cast.sam, "Result": cast.max, "Others": cast.nina}[data["type"]]
+    assert in_charge.get(f"/staff/messages/{thread.key}/files/{file.key}").data == pdf()
+    assert "/files/" not in cast.sophie.get("/results").text, "what the patient gave is nothing that the practice has sent"
+
+
+def test_staff_may_attach_dicom_and_a_file_after_the_send_is_refused(cast):
+    begin(cast.fay, message(cast, key="d1"))
+    assert put(cast.fay, dicom(), "scan", side="/staff").status_code == 303
+    assert cast.fay.post(URL, message(cast, key="d1", draft_version="1")).status_code == 303
+    assert put(cast.fay, pdf(), side="/staff").status_code == 409 and [file.name for file in files()] == ["scan.dcm"]
+
+
+def test_what_was_begun_opens_again_for_its_patient_and_type_alone(cast):
+    begin(cast.fay, message(cast, key="d1"))
+    here = f"{URL}?patient={cast.sophie.key}&type="
+    form = cast.fay.get(f"{here}Others")
+    assert "Asked on the phone</textarea>" in form.text and value(form, "key") == "d1" and value(form, "draft_version") == "1"
+    others = (f"{here}Appointment", f"{here}Result", f"{URL}?patient={cast.jihae.key}&type=Others", URL, here)
+    for address in others:
+        assert "Asked on the phone" not in cast.fay.get(address).text, address
+    assert cast.fay.get(f"{URL}?patient={cast.jihae.key}&type=Others&draft=d1").text.count("KWON, SOPHIE") == 1
+    for address in (f"{URL}?draft=d1", f"{here}Others", f"{here}Others&draft=d1"):
+        assert "Asked on the phone" not in cast.sam.get(address).text, "somebody else's"
+    kept = cast.fay.post("/staff/drafts/d1", {"about": URL, "draft_version": "1"} | message(cast, title="On Friday"))
+    assert kept.location == f"{URL}?draft=d1&done=draft-kept" and "On Friday" in cast.fay.get(kept.location).text
+
+
+def test_a_request_sent_after_the_end_of_the_session_opens_with_its_patient_after_log_in(cast):
+    token = cast.fay.token()
+    with clock_at(now() + IDLE["staff"] + timedelta(minutes=1)):
+        assert "Asked on the phone" not in cast.fay.post(URL, message(cast, key="d1"), token=token).text
+    assert threads() == []
+    cast.fay.log_in()
+    form = cast.fay.get(f"{URL}?draft=d1").text
+    assert "Asked on the phone</textarea>" in form and "KWON, SOPHIE" in form

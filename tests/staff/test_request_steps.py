@@ -228,3 +228,12 @@ def test_a_step_that_is_being_written_is_kept_as_a_draft(cast):
     assert cast.sam.post(about, data | {"clock": "10:30", "draft_version": "1"}).status_code == 303
     db.session.close()
     assert db.session.scalar(sa.select(sa.func.count()).select_from(Draft)) == 0
+
+
+def test_the_form_of_a_step_asks_for_the_request_once(cast, statements):
+    for kind, who, step in (("Appointment", cast.sam, "confirm"), ("Result", cast.max, "prepare")):
+        address = f"/staff/messages/{cast.send(cast.sophie, kind)}/steps/{step}"
+        who.get(address, htmx=True)
+        with statements() as found:
+            assert who.get(address, htmx=True).status_code == 200
+        assert len([s for s in found if f"FROM {kind.lower()}_request" in s]) == 1, found
