@@ -7,6 +7,7 @@ from flask_babel import get_translations
 
 from practice.people import AccountStatus, Gender
 from practice.settings import MenuItem
+from practice.throttle import ACCOUNT, ADDRESS, PAIR, Guessed
 from web.formats import WORD_OF
 from web.formats import gettext as _
 from web.formats import lazy_gettext as _l
@@ -130,6 +131,9 @@ VERBS: dict[str, Any] = {
     "log_in": _l("logged in"),
     "log_in_failed": _l("could not log in"),
     "log_out": _l("logged out"),
+    "reach_limit": _l("failed so often that further tries are refused"),
+    "remember": _l("logged in from an address that is now known"),
+    "forget_failures": _l("logged in after failed tries"),
     "denied": _l("was refused"),
     # The audit, and what comes by itself
     "export_audit": _l("exported the audit"),
@@ -143,6 +147,7 @@ VERBS: dict[str, Any] = {
     "forget ended links": _l("deleted links that ended"),
     "forget sent notices": _l("deleted notices that were sent"),
     "sum up the numbers": _l("summed up the numbers of a day"),
+    "forget failed tries": _l("deleted failed tries to log in that count no more"),
     "forget who was there": _l("deleted signs of who had a thread open"),
     "forget acts on many": _l("deleted the results of acts on several threads"),
     "sweep stored files": _l("deleted files that belong to nothing"),
@@ -176,6 +181,8 @@ FIELDS: dict[str, Any] = {
     "department": _l("Department"),
     "is_admin": _l("Admin"),
     "file": _l("File"),
+    "guessed": _l("What was tried"),
+    "limit": _l("Limit of failures"),
     "keys": _l("Fingerprint of the keys"),
     "sha256": _l("Fingerprint of the file (SHA-256)"),
     "removed": _l("Removed"),
@@ -252,6 +259,11 @@ _WORDS: dict[str, Any] = {
     AccountStatus.ACTIVE.value: _l("active"),
     AccountStatus.LOCKED.value: _l("locked"),
     AccountStatus.DISABLED.value: _l("disabled"),
+    PAIR.name: _l("account and address"),
+    ADDRESS.name: _l("address"),
+    ACCOUNT.name: _l("account"),
+    Guessed.PASSWORD.value: _l("password"),
+    Guessed.CODE.value: _l("code"),
     Gender.FEMALE.value: _l("female"),
     Gender.MALE.value: _l("male"),
 }

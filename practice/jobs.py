@@ -27,6 +27,7 @@ from practice import (
     presence,
     routing,
     sessions,
+    throttle,
 )
 from practice.db import SYSTEM, WRITE, Model, Transaction, changed, db, now, transaction
 from practice.threads import Thread
@@ -69,6 +70,7 @@ JOBS: dict[str, tuple[timedelta, Callable[[Transaction], int]]] = {
     "forget ended sessions": (timedelta(hours=1), lambda tx: sessions.forget_ended(tx.session)),
     "forget old imports": (timedelta(hours=1), lambda tx: imports.forget_imports(tx.session)),
     "forget ended links": (timedelta(hours=1), lambda tx: links.forget_ended(tx.session)),
+    "forget failed tries": (timedelta(hours=1), lambda tx: throttle.forget_ended(tx.session)),
     "forget who was there": (timedelta(hours=1), lambda tx: presence.forget_gone(tx.session)),
     "forget acts on many": (timedelta(hours=1), lambda tx: bulk.forget_batches(tx.session)),
     "sweep stored files": (timedelta(hours=1), attachments.sweep),
