@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from practice import people, throttle
+from practice import throttle
 from practice.db import SYSTEM, WRITE, Audit, clock_at, db, now, transaction
 from practice.errors import TooMany
 from practice.jobs import JOBS
@@ -25,11 +25,7 @@ from tests.test_login import PASSWORD, give_password
 SOPHIE, HERE, ELSEWHERE = "sophie@test.example", "192.0.2.7", "198.51.100.9"
 
 
-@pytest.fixture(autouse=True)
-def hashing_is_fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Most tries here are wrong, and none is slow."""
-    monkeypatch.setattr(people, "_hasher", people.argon2.PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
-    monkeypatch.setattr(people, "_NOBODY", people.hash_password("a password nobody has"))
+pytestmark = pytest.mark.usefixtures("quick_hashes")
 
 
 def log_in(cast: Cast, email: str = SOPHIE, password: str = "wrong", *, at: str = HERE, **headers: str) -> Any:

@@ -13,7 +13,7 @@ from werkzeug.routing import RoutingException
 from werkzeug.wrappers import Response
 from wtforms import EmailField, HiddenField, PasswordField
 
-from practice import audit, drafts, sessions, throttle
+from practice import audit, drafts, second_step, sessions, throttle
 from practice.db import ANONYMOUS, Actor
 from practice.errors import TooMany
 from practice.people import Kind, Person
@@ -60,7 +60,13 @@ def check_log_in() -> Any:
         audit.note(by=replace(ANONYMOUS, address=client_address()), did="log_in_failed")
         form.email.errors = [_("E-mail or password is not right.")]
         return log_in_page(form), 422
-    return enter(person, safe_path(form.next.data))
+    next_path = safe_path(form.next.data)
+    if not second_step.asked_of(person.id):
+        return enter(person, next_path)
+    half = second_step.begin(person, by=Actor(person.id, person.name, address=client_address()))
+    session.clear()
+    session["half"] = half
+    return redirect(url_for("second_step.ask", next=next_path or None), 303)
 
 
 def enter(person: Person, next_path: str) -> Response:
