@@ -238,7 +238,7 @@ def test_A16_nothing_that_opens_the_account_stands_in_a_table_or_on_a_page(cast:
         text = cast.sam.get(address).text
         assert app.secret[:8] not in text.replace(" ", "") and not new_codes(text)
     browser, _ = log_in(cast, cast.sam)
-    assert browser.post(ASK, {"code": code_of(app)}).status_code == 422, "the code of the set-up was used by it"
+    assert browser.post(ASK, {"code": sent["code"]}).status_code == 422, "the code of the set-up was used by it"
 
 
 # ---- Who has to ----------------------------------------------------------------------------------
