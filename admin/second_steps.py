@@ -1,6 +1,7 @@
 """The second step of somebody else's log-in, reset by an admin: for who has lost the phone and the recovery codes."""
 
 from flask import render_template
+from wtforms import PasswordField
 
 from admin import blueprint
 from practice import audit, second_step
@@ -9,20 +10,26 @@ from practice.people import Kind
 from practice.second_step import NotYourOwn
 from web.answers import Answer, notice, to
 from web.formats import gettext as _
-from web.forms import must_be_key
+from web.formats import lazy_gettext as _l
+from web.forms import Filled, Form, must_be_key
 from web.gate import visitor
-from web.second_step import PresentForm
+
+CURRENT_PASSWORD = {"autocomplete": "current-password"}
+
+
+class ResetForm(Form):
+    present = PasswordField(_l("Your own password"), [Filled(_l("Write your own password."))], render_kw=CURRENT_PASSWORD)
 
 
 @blueprint.get("/people/<key>/second-step")
 def second_step_of(key: str) -> Answer:
-    return asked(key, PresentForm(formdata=None))
+    return asked(key, ResetForm(formdata=None))
 
 
 @blueprint.post("/people/<key>/second-step")
 def reset_second_step(key: str) -> Answer:
     must_be_key(key)
-    form = PresentForm()
+    form = ResetForm()
     if not form.validate_on_submit():
         return asked(key, form, 422)
     try:
@@ -31,12 +38,12 @@ def reset_second_step(key: str) -> Answer:
         raise
     except NotAllowed:
         audit.note(by=visitor().actor, did="denied", about="admin.reset_second_step")
-        form.present.errors = [_("This is not your present password.")]
+        form.present.errors = [_("This is not your password.")]
         return asked(key, form, 403)
     return to("admin.second_step_of", key=key, done="second-step-reset")
 
 
-def asked(key: str, form: PresentForm, status: int = 200) -> Answer:
+def asked(key: str, form: ResetForm, status: int = 200) -> Answer:
     must_be_key(key)
     person = second_step.person_with(key)
     values = {

@@ -8,6 +8,7 @@ from flask import Blueprint, render_template, request, session
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from wtforms import HiddenField, PasswordField, StringField
+from wtforms.validators import Length
 
 from practice import audit, second_step
 from practice.errors import Invalid, NotAllowed, TooMany
@@ -15,7 +16,7 @@ from practice.second_step import Ask, Halfway, HalfwayOver, Offer
 from web.account import Desk
 from web.answers import Answer, to
 from web.formats import gettext as _
-from web.forms import AtMost, Filled, Form, Meta, tidy
+from web.forms import Filled, Form, Meta, tidy
 from web.gate import ANYONE, client_address, guard, visitor
 from web.login import enter, safe_path
 
@@ -23,9 +24,16 @@ blueprint = Blueprint("second_step", __name__, url_prefix="/login/second-step")
 guard(blueprint, ANYONE)  # nobody has a session yet; who is halfway the cookie's secret says, to these pages alone
 
 
+class CodeField(StringField):
+    """Always shown empty: a code that was sent is of no use any more."""
+
+    def _value(self) -> str:
+        return ""
+
+
 def code_field(label: Any, **how: str) -> StringField:
-    checks = [Filled(_l("Write the code.")), AtMost(40, _l("This is no code."))]
-    return StringField(label, checks, filters=[tidy], render_kw={"autocomplete": "one-time-code"} | how)
+    checks = [Filled(_l("Write the code.")), Length(max=40, message=_l("This is no code."))]
+    return CodeField(label, checks, filters=[tidy], render_kw={"autocomplete": "one-time-code"} | how)
 
 
 def app_code() -> StringField:

@@ -129,10 +129,10 @@ def test_an_admin_who_has_to_sets_it_up_at_the_log_in_and_another_admin_resets_i
     other.page.get_by_role("link", name="ADMINISTRATOR, ADA").click()
     other.page.get_by_role("link", name="Second step").click()
     accessible(other.page, js=js)
-    other.page.get_by_label("Present password").fill("not the right one")
+    other.page.get_by_label("Your own password").fill("not the right one")
     other.page.get_by_role("button", name="Reset the second step").click()
-    expect(other.page.locator("#errors")).to_contain_text("This is not your present password.")
-    other.page.get_by_label("Present password").fill(PASSWORD)
+    expect(other.page.locator("#errors")).to_contain_text("This is not your password.")
+    other.page.get_by_label("Your own password").fill(PASSWORD)
     other.page.get_by_role("button", name="Reset the second step").click()
     expect(other.page.get_by_text("Reset. The person is told by e-mail.")).to_be_visible()
 
