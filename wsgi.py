@@ -32,6 +32,7 @@ from web import (
     logs,
     metrics,
     reset,
+    second_step,
 )
 
 
@@ -55,6 +56,7 @@ def create_app(settings: dict[str, Any] | None = None) -> Flask:
         part.set_up(app)
     app.register_blueprint(health())
     app.register_blueprint(login.blueprint)
+    app.register_blueprint(second_step.blueprint)
     app.register_blueprint(invitations.blueprint)
     app.register_blueprint(reset.blueprint)
     app.register_blueprint(logo.blueprint)

@@ -66,6 +66,7 @@ from admin import (  # noqa: E402, F401
     openings,
     patients,
     practice,
+    second_steps,
     staff,
     trays,
     unrouted,

@@ -7,6 +7,7 @@ from flask_babel import get_translations
 
 from practice.people import AccountStatus, Gender
 from practice.settings import MenuItem
+from practice.throttle import ACCOUNT, ADDRESS, PAIR, Guessed
 from web.formats import WORD_OF
 from web.formats import gettext as _
 from web.formats import lazy_gettext as _l
@@ -78,6 +79,10 @@ VERBS: dict[str, Any] = {
     "ask_for_reset": _l("asked for a link to choose another password"),
     "make_reset_link": _l("made a link to choose another password"),
     "reset_password": _l("chose another password by a link"),
+    "set_up_second_step": _l("set up the second step of the log-in"),
+    "renew_recovery_codes": _l("made new recovery codes"),
+    "turn_off_second_step": _l("turned the second step of the log-in off"),
+    "reset_second_step": _l("reset the second step of somebody's log-in"),
     "end_session": _l("ended another session of the own"),
     "change_notices": _l("changed how often mails are wanted"),
     "change_shortcuts": _l("switched the keys of the Message Box on or off"),
@@ -129,7 +134,13 @@ VERBS: dict[str, Any] = {
     # Log-ins and refusals
     "log_in": _l("logged in"),
     "log_in_failed": _l("could not log in"),
+    "give_password": _l("gave the password, before the second step"),
+    "pass_second_step": _l("passed the second step of the log-in"),
+    "second_step_failed": _l("failed at the second step of the log-in"),
     "log_out": _l("logged out"),
+    "reach_limit": _l("failed so often that further tries are refused"),
+    "remember": _l("logged in from an address that is now known"),
+    "forget_failures": _l("logged in after failed tries"),
     "denied": _l("was refused"),
     # The audit, and what comes by itself
     "export_audit": _l("exported the audit"),
@@ -143,6 +154,9 @@ VERBS: dict[str, Any] = {
     "forget ended links": _l("deleted links that ended"),
     "forget sent notices": _l("deleted notices that were sent"),
     "sum up the numbers": _l("summed up the numbers of a day"),
+    "forget half log-ins": _l("deleted log-ins that stopped before the second step"),
+    "encrypt keys anew": _l("encrypted the keys of second steps by the new secret key"),
+    "forget failed tries": _l("deleted failed tries to log in that count no more"),
     "forget who was there": _l("deleted signs of who had a thread open"),
     "forget acts on many": _l("deleted the results of acts on several threads"),
     "sweep stored files": _l("deleted files that belong to nothing"),
@@ -176,6 +190,8 @@ FIELDS: dict[str, Any] = {
     "department": _l("Department"),
     "is_admin": _l("Admin"),
     "file": _l("File"),
+    "guessed": _l("What was tried"),
+    "limit": _l("Limit of failures"),
     "keys": _l("Fingerprint of the keys"),
     "sha256": _l("Fingerprint of the file (SHA-256)"),
     "removed": _l("Removed"),
@@ -225,6 +241,7 @@ FIELDS: dict[str, Any] = {
     "escalate_days": _l("Business days until admins are told of what is overdue"),
     "unread_days": _l("Days until an author is told of what stays unread"),
     "meaningful_use": _l("Meaningful Use mode"),
+    "second_step": _l("Who has to log in with a second step"),
     "shows_staff_names": _l("Patients see names of staff"),
     "asks_physician": _l("Referring physician is required"),
     **{item.value: _l("Menu item: %(name)s", name=item.value.replace("_", " ")) for item in MenuItem},
@@ -252,6 +269,11 @@ _WORDS: dict[str, Any] = {
     AccountStatus.ACTIVE.value: _l("active"),
     AccountStatus.LOCKED.value: _l("locked"),
     AccountStatus.DISABLED.value: _l("disabled"),
+    PAIR.name: _l("account and address"),
+    ADDRESS.name: _l("address"),
+    ACCOUNT.name: _l("account"),
+    Guessed.PASSWORD.value: _l("password"),
+    Guessed.CODE.value: _l("code"),
     Gender.FEMALE.value: _l("female"),
     Gender.MALE.value: _l("male"),
 }

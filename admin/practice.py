@@ -10,6 +10,7 @@ from babel import Locale
 from flask import request
 from flask_babel import get_locale
 from wtforms import BooleanField, HiddenField, SelectField, StringField, TextAreaField
+from wtforms.fields import SelectChoice
 
 from admin import blueprint
 from practice import setup
@@ -17,7 +18,7 @@ from practice.calendar import countries, regions_of, time_zones
 from practice.db import db
 from practice.errors import Invalid, Stale
 from practice.people import term_key
-from practice.settings import practice_shown, the_practice
+from practice.settings import SecondStepFor, practice_shown, the_practice
 from practice.setup import FIRST_YEAR, LAST_YEAR, Settings
 from web.answers import Answer, notice, page, to
 from web.asked import version_in
@@ -78,6 +79,13 @@ def one_a_line(text: str) -> str:
     return "\n".join(lines.values())
 
 
+ASKED = {
+    SecondStepFor.ADMINS: _l("Admins have to have one"),
+    SecondStepFor.STAFF: _l("All staff have to have one"),
+    SecondStepFor.NOBODY: _l("Nobody has to have one"),
+}
+
+
 class PracticeForm(Form):
     """What is valid, practice/setup.py alone says: each problem comes back beside its field."""
 
@@ -104,6 +112,12 @@ class PracticeForm(Form):
     unread_days = number(_l("Its author is told of what stays unread"))
     shows_staff_names = BooleanField(_l("Patients see staff names"))
     asks_physician = BooleanField(_l("Referring physician is required"))
+    second_step = SelectField(
+        _l("Second step of the log-in"),
+        [Marked()],
+        choices=[SelectChoice(k.value, w) for k, w in ASKED.items()],
+        validate_choice=False,
+    )
     version = HiddenField()
     confirmed = HiddenField()
 

@@ -38,5 +38,6 @@ from portal import (  # noqa: E402, F401
     messages,
     records,
     results,
+    second_step,
     writing,
 )

@@ -4,6 +4,7 @@ Reads run on an engine that cannot write. Every write runs inside `transaction()
 leaves one audit row for each verb. Times are naive UTC everywhere in Python and in the tables.
 """
 
+import hmac
 import json
 import secrets
 from collections import Counter
@@ -68,6 +69,12 @@ def files_dir() -> Path:
 def clamd_socket() -> str:
     """Where the virus scanner answers; empty where there is none."""
     return str(current_app.config["CLAMD_SOCKET"])
+
+
+def keys_for(purpose: str) -> list[bytes]:
+    """Keys of 32 bytes for one purpose alone, made of SECRET_KEY and of the one before it: the first is for what is made now."""
+    secret_keys = current_app.config["SECRET_KEY"], *(current_app.config.get("SECRET_KEY_FALLBACKS") or ())
+    return [hmac.digest(secret.encode(), purpose.encode(), "sha256") for secret in secret_keys]
 
 
 # ---- The clock -----------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from practice.people import Gender, Person, Staff, add_patient, add_staff, hash_
 from practice.records import RecordValue, Section
 from practice.requests import Letter
 from practice.results import HandOver, Media, Order, request_result
-from practice.settings import OPENING, Facility, Practice, ReferringPhysician, RequestType, TermKind
+from practice.settings import OPENING, Facility, Practice, ReferringPhysician, RequestType, SecondStepFor, TermKind
 from practice.threads import Thread, last_message_id
 
 PASSWORD = "correct-horse-demo-battery"
@@ -238,6 +238,7 @@ def _set_up_practice() -> None:
                 opening=OPENING.replace("18:00", "17:00"),
                 meaningful_use=True,
                 is_demo=True,
+                second_step=SecondStepFor.NOBODY,
             )
         )
         for name, address in (("Linden Street", "14 Linden Street"), ("Oak Lane", "3 Oak Lane")):

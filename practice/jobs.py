@@ -26,7 +26,9 @@ from practice import (
     outbox,
     presence,
     routing,
+    second_step,
     sessions,
+    throttle,
 )
 from practice.db import SYSTEM, WRITE, Model, Transaction, changed, db, now, transaction
 from practice.threads import Thread
@@ -69,6 +71,9 @@ JOBS: dict[str, tuple[timedelta, Callable[[Transaction], int]]] = {
     "forget ended sessions": (timedelta(hours=1), lambda tx: sessions.forget_ended(tx.session)),
     "forget old imports": (timedelta(hours=1), lambda tx: imports.forget_imports(tx.session)),
     "forget ended links": (timedelta(hours=1), lambda tx: links.forget_ended(tx.session)),
+    "forget half log-ins": (timedelta(hours=1), lambda tx: second_step.forget_halves(tx.session)),
+    "encrypt keys anew": (timedelta(hours=1), lambda tx: second_step.encrypt_anew(tx.session)),
+    "forget failed tries": (timedelta(hours=1), lambda tx: throttle.forget_ended(tx.session)),
     "forget who was there": (timedelta(hours=1), lambda tx: presence.forget_gone(tx.session)),
     "forget acts on many": (timedelta(hours=1), lambda tx: bulk.forget_batches(tx.session)),
     "sweep stored files": (timedelta(hours=1), attachments.sweep),

@@ -41,12 +41,14 @@ class Occasion(StrEnum):
     REMINDER = "reminder"  # to the patient: an appointment is tomorrow
     PASSWORD = "password"  # to whoever has the account: its password was changed
     RESET = "reset"  # to whoever has the account: a link to choose another password
+    SECOND_STEP = "second_step"  # to whoever has the account: the second step of the log-in was set up, changed or taken away
+    RECOVERY = "recovery"  # to whoever has the account: somebody came in with a recovery code
     SEVERAL = "several"  # a mail to staff that tells of more than one of these; no notice is of it
 
 
 TRAYS = frozenset({Occasion.UNROUTED, Occasion.ESCALATED})
 """To admins, whatever they wish: who wants no mails has them in the morning's, since nobody else may know."""
-ACCOUNT = frozenset({Occasion.PASSWORD, Occasion.RESET})
+ACCOUNT = frozenset({Occasion.PASSWORD, Occasion.RESET, Occasion.SECOND_STEP, Occasion.RECOVERY})
 """Of the account itself: told at once, whatever somebody wishes."""
 MESSAGE_BOX = frozenset(Occasion) - TRAYS - ACCOUNT - {Occasion.ANSWERED, Occasion.REMINDER}
 """To staff as each wishes: of what is found in the Message Box, told together in one mail, and to those who may see it."""

@@ -19,12 +19,12 @@ from practice.people import (
     check_password,
     fold,
     hash_password,
-    person_with_password,
     token_hash,
 )
 from practice.sessions import LoginSession, Visitor
 from practice.settings import the_practice
 from practice.threads import PAGE, Event, History, ReadLog, Thread, is_there_for_patient
+from practice.throttle import password_of
 
 # ---- Password ------------------------------------------------------------------------------------
 
@@ -33,13 +33,12 @@ def change_password(visitor: Visitor, *, present: str, new: str, by: Actor) -> s
     """Changes the own password; answers the new secret of the own session. All other sessions and a
     link to choose another password end; the address is told.
 
-    Raises NotAllowed when the present password is wrong, Invalid, Stale when it was changed elsewhere meanwhile.
+    Raises NotAllowed when the present password is wrong, Invalid, Stale when it was changed elsewhere meanwhile, TooMany.
     """
     check_password(new)
     person = db.session.get_one(Person, visitor.person_id)
     must_be_hard_to_guess(new, person)
-    if person_with_password(person.email, present) is None:
-        raise NotAllowed("the present password is wrong")
+    must_know_password(visitor, present)
     before, after, key = person.password_hash, hash_password(new), secrets.token_urlsafe(32)
     with transaction(by=by, did="change_password", about=person.key) as tx:
         is_same = Person.id == visitor.person_id, Person.password_hash == before, Person.status == AccountStatus.ACTIVE
@@ -52,6 +51,13 @@ def change_password(visitor: Visitor, *, present: str, new: str, by: Actor) -> s
         end_links(tx.session, visitor.person_id, Purpose.RESET)
         tell(tx, Occasion.PASSWORD, [visitor.person_id])
     return key
+
+
+def must_know_password(visitor: Visitor, present: str) -> None:
+    """Whoever changes how one gets in says the present password again. Raises NotAllowed, TooMany."""
+    email = db.session.get_one(Person, visitor.person_id).email
+    if password_of(email, present, address=visitor.address) is None:
+        raise NotAllowed("the present password is wrong")
 
 
 def must_be_hard_to_guess(password: str, person: Person) -> None:

@@ -10,6 +10,7 @@ from practice.outbox import Notice, NoticeState, Occasion, Undeliverable, tell
 from practice.own_account import must_be_hard_to_guess
 from practice.people import AccountStatus, Kind, Person, check_password, email_key, hash_password
 from practice.sessions import end_sessions_of
+from practice.throttle import Guessed, open_again
 
 MOST = 3  # mails to one address
 WITHIN = timedelta(hours=1)
@@ -66,7 +67,8 @@ def person_to_reset(token: str) -> Person:
 
 
 def reset_password(token: str, *, password: str, address: str | None = None) -> None:
-    """Another password, from a network `address`. All sessions of the person end, the address is told; logs nobody in.
+    """Another password, from a network `address`. All sessions of the person end, what guessing had shut is
+    open, the address is told; logs nobody in.
 
     Raises LinkEnded, Invalid for a password that is too short, too long or easy to guess.
     """
@@ -82,4 +84,5 @@ def reset_password(token: str, *, password: str, address: str | None = None) -> 
         held.password_hash = hashed
         tx.patient = held.id if held.kind == Kind.PATIENT else None
         end_sessions_of(tx.session, held.id)
+        open_again(tx, Guessed.PASSWORD, held.email)
         tell(tx, Occasion.PASSWORD, [held.id])

@@ -38,6 +38,14 @@ class MenuItem(StrEnum):
     MY_INFO = "my_info"
 
 
+class SecondStepFor(StrEnum):
+    """Who has to log in with a second step; everybody may."""
+
+    NOBODY = "nobody"
+    ADMINS = "admins"
+    STAFF = "staff"  # admins too
+
+
 class Practice(Model):
     """The only row has id 1."""
 
@@ -68,6 +76,7 @@ class Practice(Model):
     menu_off: Mapped[str] = mapped_column(sa.String(200), server_default="")  # the MenuItems switched off, "a,b"
     logo_key: Mapped[str] = mapped_column(sa.String(22), server_default="")  # "": no logo; a new one for each logo
     holidays_key: Mapped[str] = mapped_column(sa.String(22), server_default="")  # "": no Holiday; a new one for each change
+    second_step: Mapped[SecondStepFor] = mapped_column(choice(SecondStepFor, is_checked=False), server_default="admins")
     version: Mapped[int] = mapped_column(sa.Integer, server_default="1")
     __mapper_args__ = {"version_id_col": version}
 
@@ -168,6 +177,7 @@ def new_practice() -> Practice:
         menu_off="",
         logo_key="",
         holidays_key="",
+        second_step=SecondStepFor.ADMINS,
     )
 
 

@@ -23,6 +23,7 @@ from practice.settings import (
     MenuItem,
     Practice,
     RequestType,
+    SecondStepFor,
     is_on,
     opening_of,
     opening_text,
@@ -87,6 +88,7 @@ class Settings:
     unread_days: int
     shows_staff_names: bool
     asks_physician: bool
+    second_step: str
 
 
 def settings_of(practice: Any) -> Settings:
@@ -110,6 +112,8 @@ def problems_of(values: Settings) -> list[Invalid]:
         found.append(Invalid("country", "Choose a country of the list."))
     elif values.region not in ("", *regions_of(values.country)):
         found.append(Invalid("region", "The country has no such region. Choose one of its own, or the whole country."))
+    if values.second_step not in list(SecondStepFor):
+        found.append(Invalid("second_step", "Choose one of the three."))
     found += [
         Invalid(f"to_{weekday}", "The end is not after the beginning.")
         for weekday, hours in enumerate(values.opening)

@@ -22,5 +22,6 @@ from staff import (  # noqa: E402, F401
     notes,
     replies,
     requests,
+    second_step,
     thread,
 )

@@ -14,6 +14,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import argon2
 import pytest
 import sqlalchemy as sa
 from flask import Flask, session
@@ -165,6 +166,7 @@ def scenes(one_app: Flask) -> Scenes:
     with transaction(by=COMMAND, did="set_up_tests") as tx:
         practice = settings.new_practice()
         practice.name, practice.meaningful_use, practice.phone = "Test Practice", True, "(555) 010-0199"
+        practice.second_step = settings.SecondStepFor.NOBODY  # a test that is about it asks for it
         tx.session.add(practice)
     bare = rows_of(engine)
     cast = Cast(one_app)
@@ -187,6 +189,13 @@ def app(one_app: Flask, scenes: Scenes, request: pytest.FixtureRequest) -> Itera
 @pytest.fixture
 def ten_seconds() -> None:
     """For a test that asks for it answers are being sent for ten seconds, as in life."""
+
+
+@pytest.fixture
+def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests with many passwords, none of which is worth anything."""
+    monkeypatch.setattr(people, "_hasher", argon2.PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+    monkeypatch.setattr(people, "_NOBODY", people.hash_password("a password nobody has"))
 
 
 @pytest.fixture(autouse=True)
@@ -219,9 +228,12 @@ class Player:
     def log_in(self) -> None:
         """A session as the log-in makes it, without the price of hashing."""
         person = db.session.get_one(people.Person, self.id)
-        secret = sessions.open_session(person, by=Actor(self.id, self.name))
+        self.carry(key=sessions.open_session(person, by=Actor(self.id, self.name)))
+
+    def carry(self, **values: str) -> None:
+        """A cookie that holds these, as the portal would have set it."""
         with fresh_context(self.app), self.app.test_request_context(base_url=HOME) as context:
-            context.session["key"] = secret
+            context.session.update(values)
             context.session["csrf_token"] = secrets.token_hex(20)
             response = self.app.response_class()
             self.app.session_interface.save_session(self.app, context.session, response)

@@ -284,7 +284,7 @@ def test_the_form_of_nobody_is_answered_with_the_log_in(cast):
     assert drafts() == 0
 
 
-@pytest.mark.parametrize("field", ["csrf_token", "password", "password_again"])
+@pytest.mark.parametrize("field", ["code", "csrf_token", "password", "password_again", "sealed"])
 def test_no_secret_field_is_kept(cast, field):
     form = written(cast) | ({} if field == "csrf_token" else {field: "secret words"})
     late(cast, "/messages/new", form)

@@ -16,6 +16,7 @@ from web.gate import who_may
 OPEN, CLOSE = "⟦", "⟧"
 DATA = re.compile(
     r"(?m:^Staff$)|"
+    r"(?:[A-Z2-9]{4}[- ]){3,7}[A-Z2-9]{4}|"  # recovery codes, and the key of an app
     r"(?m:^[^\n]+ \([A-Z]{2}\)$)|[A-Z]\w+/[\w/+-]+|[A-Z][\w .']* Day\b(?: \(observed\))?|Washington's Birthday|"  # of lists
     r"(?<![\w-])[\w-]{22}(?![\w-])|set up tests|\b(?:ada|sam|max|nina|ivan|rita|fay|dan)\b"
     r"|\b[ab]\.txt\b|KWON|SOPHIE|JIHAE|HUGO|STAFF|sophie|jihae|hugo|\bdan\b|@test\.example|[A-Z]{3,}|Test Practice"

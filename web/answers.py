@@ -49,6 +49,9 @@ NOTICES = (
     "password-changed",
     "link-asked",
     "logged-out-there",
+    "log-in-over",
+    "second-step-off",
+    "second-step-reset",
 )
 """What a page may say after a redirect, by code: words never travel in addresses or cookies."""
 

@@ -12,10 +12,10 @@ from email_validator import EmailNotValidError, validate_email
 from flask import Flask, current_app
 from flask_migrate import upgrade
 
-from practice import audit, backups, demo, jobs, people
+from practice import audit, backups, demo, jobs, people, second_step
 from practice import load as loading
 from practice.db import COMMAND, WRITE, Base, db
-from practice.errors import Invalid
+from practice.errors import Invalid, NotVisible
 from practice.lists import have_terms
 from practice.people import Person
 from practice.settings import TermKind, the_practice
@@ -28,7 +28,8 @@ ADMINISTRATOR = "Administrator"  # the level of the first account
 
 
 def set_up(app: Flask) -> None:
-    for command in (prepare, create_admin, worker, demo_reset, load, verify_audit, backup, restore, verify, read_records):
+    of_accounts = create_admin, reset_second_step
+    for command in (prepare, *of_accounts, worker, demo_reset, load, verify_audit, backup, restore, verify, read_records):
         app.cli.add_command(command)
 
 
@@ -72,6 +73,17 @@ def create_admin(email: str, last_name: str, first_name: str, login: str, passwo
     except sa.exc.IntegrityError as error:
         raise click.ClickException("This e-mail address or login is taken.") from error
     click.echo(f"{email} can log in now.")
+
+
+@click.command("reset-second-step")
+@click.argument("email")
+def reset_second_step(email: str) -> None:
+    """Take away the second step of the account EMAIL, where no other admin can do it."""
+    try:
+        name = second_step.reset_by_command(email)
+    except NotVisible:
+        raise click.ClickException("No account with this e-mail address has a second step.") from None
+    click.echo(f"{name} logs in with the password alone now, is told so by e-mail, and may be asked to set it up again.")
 
 
 @click.command()

@@ -13,8 +13,9 @@ from werkzeug.routing import RoutingException
 from werkzeug.wrappers import Response
 from wtforms import EmailField, HiddenField, PasswordField
 
-from practice import audit, drafts, people, sessions
+from practice import audit, drafts, second_step, sessions, throttle
 from practice.db import ANONYMOUS, Actor
+from practice.errors import TooMany
 from practice.people import Kind, Person
 from web.answers import is_htmx, notice
 from web.formats import epoch
@@ -51,18 +52,28 @@ def check_log_in() -> Any:
     form = LogInForm()
     if not form.validate_on_submit():
         return log_in_page(form), 422
-    person = people.person_with_password(form.email.data, form.password.data)
+    try:
+        person = throttle.password_of(form.email.data, form.password.data, address=client_address())
+    except TooMany as error:
+        return log_in_page(form, wait=error.retry_after), 429, {"Retry-After": str(error.retry_after)}
     if person is None:
         audit.note(by=replace(ANONYMOUS, address=client_address()), did="log_in_failed")
         form.email.errors = [_("E-mail or password is not right.")]
         return log_in_page(form), 422
-    return enter(person, safe_path(form.next.data))
+    next_path = safe_path(form.next.data)
+    if not second_step.asked_of(person.id):
+        return enter(person, next_path)
+    half = second_step.begin(person, by=Actor(person.id, person.name, address=client_address()))
+    session.clear()
+    session["half"] = half
+    return redirect(url_for("second_step.ask", next=next_path or None), 303)
 
 
 def enter(person: Person, next_path: str) -> Response:
     """Opens a session with a new key and a new CSRF seed, and leads to what waits: a kept form, the page asked for, or home."""
     by = Actor(person.id, person.name, address=client_address())
     key = sessions.open_session(person, by=by, device=device_of(request.headers.get("User-Agent", "")))
+    throttle.remember(person.email, by.address)
     session.clear()
     session["key"] = key
     waiting = drafts.open_waiting_draft(person.id, by=by)

@@ -92,7 +92,7 @@ def test_a_short_name_of_the_practice_forbids_no_password(cast):
 def test_a_megabyte_is_answered_without_hashing(cast, monkeypatch):
     form = example(cast)["data"]
     monkeypatch.setattr(own_account, "hash_password", lambda _: pytest.fail("hashed"))
-    monkeypatch.setattr(own_account, "person_with_password", lambda *_: pytest.fail("hashed"))
+    monkeypatch.setattr(own_account, "password_of", lambda *_, **_how: pytest.fail("hashed"))
     long = "x y z " * 40_000
     answer = cast.sophie.post("/account/password", form | {"password": long, "password_again": long})
     assert answer.status_code in (413, 422)
