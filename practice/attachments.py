@@ -21,7 +21,9 @@ from practice.files import (
     TOTAL_MAX,
     Attachment,
     FileState,
+    StoredFile,
     delete_bytes,
+    known,
     path_of,
     stored,
 )
@@ -172,12 +174,14 @@ def _write_verdict(attachment: int, state: FileState) -> None:
 
 def every_file(session: Session) -> Iterator[tuple[str, str, int]]:
     """What must be on disk, for backup, restore and checks: how it is stored, its SHA-256 and its size."""
-    there = sa.select(Attachment.id, Attachment.stored_as, Attachment.sha256, Attachment.size)
-    there = there.where(Attachment.state != FileState.REFUSED).order_by(Attachment.id).limit(1000)
-    rows = session.execute(there).all()
-    while rows:
-        yield from ((row.stored_as, row.sha256, row.size) for row in rows)
-        rows = session.execute(there.where(Attachment.id > rows[-1].id)).all()
+    there_are = sa.inspect(session.connection()).get_table_names()  # an older backup knows fewer
+    for table in StoredFile.__subclasses__():
+        there = sa.select(table.id, table.stored_as, table.sha256, table.size).where(table.is_on_disk())
+        there = there.order_by(table.id).limit(1000)
+        rows = session.execute(there).all() if table.__tablename__ in there_are else []
+        while rows:
+            yield from ((row.stored_as, row.sha256, row.size) for row in rows)
+            rows = session.execute(there.where(table.id > rows[-1].id)).all()
 
 
 def sweep(tx: Transaction) -> int:
@@ -193,8 +197,8 @@ def _delete_unknown(session: Session) -> int:
     old = (path for path in (files_dir().iterdir() if files_dir().exists() else ()) if _is_older(path, before))
     while some := list(islice(old, 500)):
         names = [path.name for path in some]
-        known = set(session.scalars(sa.select(Attachment.stored_as).where(Attachment.stored_as.in_(names))))
-        unknown = [name for name in names if name not in known]
+        spoken_of = set(session.scalars(known(names)))
+        unknown = [name for name in names if name not in spoken_of]
         delete_bytes(unknown)
         deleted += len(unknown)
     return deleted

@@ -9,6 +9,7 @@ from typing import Any
 from practice import amendments, appointments, results
 from practice.amendments import UNDECIDED, Amendment, AmendmentState, Ground, amendment_of
 from practice.appointments import AppointmentRequest, AppointmentState, ProposedTime, appointment_of, proposed_times
+from practice.documents import Section
 from practice.requests import RequestVerb
 from practice.results import HandOver, Media, ResultState, result_of
 from practice.settings import RequestType
@@ -17,6 +18,26 @@ from web.formats import clock, day, long_day, minutes_long, moment_long
 from web.formats import gettext as _
 from web.formats import lazy_gettext as _l
 
+SECTIONS = {
+    Section.PATIENT: _l("Patient Information"),
+    Section.CONTACT: _l("Contact"),
+    Section.DEMOGRAPHIC: _l("Demographic"),
+    Section.PROVIDER: _l("Provider Information"),
+    Section.ALLERGY: _l("Drug Allergy"),
+    Section.MEDICATION: _l("Medication"),
+    Section.PROBLEM: _l("Problem"),
+    Section.CARE_TEAM: _l("Care Team Members"),
+    Section.PROCEDURE: _l("Procedures"),
+    Section.FUNCTIONAL: _l("Functional and Cognitive Status"),
+    Section.IMMUNIZATION: _l("Immunization"),
+    Section.VITALS: _l("Vital Signs"),
+    Section.LAB: _l("Lab Results"),
+    Section.CARE_PLAN: _l("Care Plan"),
+    Section.SOCIAL: _l("Social History"),
+    Section.ENCOUNTER: _l("Encounters"),
+    Section.GOAL: _l("Goals"),
+}
+"""Of the record, in the order of My Info."""
 WEEKDAYS = (_l("Monday"), _l("Tuesday"), _l("Wednesday"), _l("Thursday"), _l("Friday"), _l("Saturday"), _l("Sunday"))
 MEDIA = {
     Media.REPORT: _l("Report"),

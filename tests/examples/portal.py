@@ -243,6 +243,7 @@ EXAMPLES = {
     "portal.end_other_log_ins": nothing,
     "portal.readers": nothing,
     "portal.my_info": nothing,
+    "portal.my_info_section": lambda cast: {"own": {"name": "vitals"}, "player": cast.sophie},
     "portal.request_amendment": amendment,
     "portal.disagree": disagreement,
     "portal.letter": letter,
