@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from practice import scanner
-from practice.content import FileType, clean_name, content_of
+from practice.content import ENDINGS, FileType, clean_name, content_of
 from practice.db import SYSTEM, Actor, Transaction, changed, clamd_socket, db, files_dir, new_key, now, transaction
 from practice.drafts import Draft, wait_for_author, was_sent_by
 from practice.errors import Invalid, NotVisible, Stale
@@ -49,7 +49,7 @@ def attach(author: int, *, draft: str, name: str, stream: BinaryIO, may_be_dicom
         content = content_of(bytes_.file, bytes_.size)
         if content is None or (content.type == FileType.DICOM and not may_be_dicom):
             raise Invalid("file", NOT_TAKEN)
-        state = _scanned(bytes_.file)
+        state = scanned(bytes_.file)
         with transaction(by=by, did="attach_file", about=draft) as tx:
             wait_for_author(tx.session, author)
             if _has_it(tx.session, author, draft, bytes_.sha256):
@@ -60,7 +60,7 @@ def attach(author: int, *, draft: str, name: str, stream: BinaryIO, may_be_dicom
                 key=new_key(),
                 author_id=author,
                 draft_key=draft,
-                name=clean_name(name, content.type),
+                name=clean_name(name, ENDINGS[content.type]),
                 type=content.type,
                 width=content.width,
                 height=content.height,
@@ -76,7 +76,8 @@ def attach(author: int, *, draft: str, name: str, stream: BinaryIO, may_be_dicom
             bytes_.keep()
 
 
-def _scanned(file: BinaryIO) -> FileState:
+def scanned(file: BinaryIO) -> FileState:
+    """What the scanner says now; that it waits where the scanner is away. Raises Invalid where something was found."""
     if not clamd_socket():
         return FileState.CLEAN
     try:

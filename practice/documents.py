@@ -141,9 +141,10 @@ def in_sections(entries: list[Entry]) -> dict[Section, list[Entry]]:
 
 def words(text: Any) -> str:
     """Text on one line, not longer than a value may be; empty for what is no text."""
-    return " ".join(text.split())[:TEXT_MAX] if isinstance(text, str) else ""
+    return " ".join(_NO_TEXT.sub("", text).split())[:TEXT_MAX] if isinstance(text, str) else ""
 
 
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")  # no database takes it
 _NUMBER = re.compile(r"[-+]?\d{1,15}(\.\d{1,15})?|[-+]?\.\d{1,15}")
 _MEASURED = re.compile(r"([-+]?\d{1,15}(?:\.\d{1,15})?) *([^\d,;]{0,40})")
 _DATE = re.compile(r"(\d{4})(-?)(\d\d)\2(\d\d)")

@@ -25,6 +25,7 @@ from practice import (
     numbers,
     outbox,
     presence,
+    record_imports,
     routing,
     sessions,
 )
@@ -68,6 +69,7 @@ JOBS: dict[str, tuple[timedelta, Callable[[Transaction], int]]] = {
     "tell of what is overdue": (timedelta(minutes=1), escalation.tell_of_overdue),
     "forget ended sessions": (timedelta(hours=1), lambda tx: sessions.forget_ended(tx.session)),
     "forget old imports": (timedelta(hours=1), lambda tx: imports.forget_imports(tx.session)),
+    "forget documents not saved": (timedelta(hours=1), lambda tx: record_imports.forget_documents(tx.session)),
     "forget ended links": (timedelta(hours=1), lambda tx: links.forget_ended(tx.session)),
     "forget who was there": (timedelta(hours=1), lambda tx: presence.forget_gone(tx.session)),
     "forget acts on many": (timedelta(hours=1), lambda tx: bulk.forget_batches(tx.session)),

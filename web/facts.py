@@ -38,6 +38,21 @@ SECTIONS = {
     Section.GOAL: _l("Goals"),
 }
 """Of the record, in the order of My Info."""
+OF_READERS = {
+    "Last name": _l("Last name"),
+    "First name": _l("First name"),
+    "Date of birth": _l("Date of birth"),
+    "Gender": _l("Gender"),
+    "Address": _l("Address"),
+    "Phone or e-mail": _l("Phone or e-mail"),
+    "Race": _l("Race"),
+    "Ethnicity": _l("Ethnicity"),
+    "Marital status": _l("Marital status"),
+    "Language": _l("Language"),
+    "Not given": _l("Not given"),
+    "Not present": _l("Not present"),
+}
+"""What the readers of documents call things by themselves; all other words are the documents' own."""
 WEEKDAYS = (_l("Monday"), _l("Tuesday"), _l("Wednesday"), _l("Thursday"), _l("Friday"), _l("Saturday"), _l("Sunday"))
 MEDIA = {
     Media.REPORT: _l("Report"),
@@ -72,6 +87,12 @@ GROUNDS = {
     Ground.CORRECT: _l("The record is accurate and complete."),
 }
 """The basis of a denial, as the law has it."""
+
+
+def record_word(text: str) -> str:
+    """A name or value of the record, in the reader's language where it is a word of ours."""
+    return str(OF_READERS.get(text, text))
+
 
 EVENT_WORDS = {
     Event.DELIVERED: _l("delivered"),
