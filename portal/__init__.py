@@ -32,6 +32,7 @@ from portal import (  # noqa: E402, F401
     cancelling,
     copies,
     corrections,
+    documents,
     drafts,
     files,
     home,

@@ -11,24 +11,15 @@ from practice.amendments import TO_MAX, denials_of
 from practice.amendments import request_amendment as ask
 from practice.conversations import BODY_MAX
 from practice.db import db
-from practice.errors import Invalid, Stale
-from practice.records import RecordValue, Section, current_of, record_of, value_of
+from practice.documents import Section
+from practice.errors import Invalid, NotVisible, Stale
+from practice.records import PAGE, Record, RecordValue, current_of, record_of, section_of, value_of
 from practice.settings import MenuItem, RequestType
 from web.answers import Answer, page, to
-from web.facts import denial_facts
+from web.facts import SECTIONS, denial_facts, record_word
 from web.formats import lazy_gettext as _l
-from web.forms import AtMost, Filled, Form, opened, tidy
+from web.forms import AtMost, Filled, Form, opened, page_number, tidy
 from web.gate import visitor
-
-SECTIONS = {
-    Section.PATIENT: _l("Patient Information"),
-    Section.ALLERGY: _l("Drug Allergy"),
-    Section.MEDICATION: _l("Medication"),
-    Section.PROBLEM: _l("Problem"),
-    Section.IMMUNIZATION: _l("Immunization"),
-    Section.VITALS: _l("Vital Signs"),
-    Section.LAB: _l("Lab Results"),
-}
 
 
 class AmendmentForm(Form):
@@ -45,7 +36,24 @@ class AmendmentForm(Form):
 @blueprint.get("/my-info")
 def my_info() -> str:
     must_be_on(MenuItem.MY_INFO)
-    return render_template("portal/my_info.html", **_record())
+    return render_template("portal/my_info.html", **_shown(record_of(visitor().person_id)))
+
+
+@blueprint.get("/my-info/sections/<name>")
+def my_info_section(name: str) -> str:
+    """One section, a page of it at a time."""
+    must_be_on(MenuItem.MY_INFO)
+    section = Section.__members__.get(name.upper())
+    if section is None:
+        raise NotVisible
+    number = page_number(request.args.get("page"))
+    record = section_of(visitor().person_id, section, page=number)
+    total = record.totals[section]
+    if number > 1 and not record.sections[section]:
+        raise NotVisible
+    context = _shown(record) | {"section": section, "values": record.sections[section], "total": total}
+    context |= {"page": number, "first": (number - 1) * PAGE + 1, "has_more": total > number * PAGE}
+    return render_template("portal/my_info_section.html", **context)
 
 
 @blueprint.route("/my-info/<key>/amendment", methods=["GET", "POST"])
@@ -72,21 +80,23 @@ def _value(key: str) -> RecordValue:
     return value_of(db.session(), key, visitor().person_id)
 
 
-def _record() -> dict[str, object]:
-    me = visitor().person_id
-    record, denied = record_of(me), defaultdict(list)
-    for amendment, key in denials_of(me):
+def _shown(record: Record) -> dict[str, object]:
+    denied = defaultdict(list)
+    for amendment, key in denials_of(visitor().person_id):
         denied[amendment.value_id].append((key, amendment, denial_facts(amendment)))
     return {
         "here": "portal.my_info",
         "record": record.sections,
+        "totals": record.totals,
         "former": record.former,
+        "beside": record.beside,
         "denied": {
             value.id: [one for version in (value, *record.former.get(value.id, ())) for one in denied[version.id]]
             for values in record.sections.values()
             for value in values
         },
         "sections": SECTIONS,
+        "word": record_word,
     }
 
 
@@ -101,5 +111,5 @@ def _page(value: RecordValue, form: Form, status: int = 200) -> Answer:
         form=form,
         decision_by=answer_by(RequestType.AMENDMENT),
         from_value=", ".join((str(SECTIONS[says_now.section]), says_now.name, says_now.value)),
-        **_record(),
+        **_shown(record_of(visitor().person_id, opened=says_now.id)),
     )

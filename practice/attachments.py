@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from practice import scanner
-from practice.content import FileType, clean_name, content_of
+from practice.content import ENDINGS, FileType, clean_name, content_of
 from practice.db import SYSTEM, Actor, Transaction, changed, clamd_socket, db, files_dir, new_key, now, transaction
 from practice.drafts import Draft, wait_for_author, was_sent_by
 from practice.errors import Invalid, NotVisible, Stale
@@ -21,7 +21,9 @@ from practice.files import (
     TOTAL_MAX,
     Attachment,
     FileState,
+    StoredFile,
     delete_bytes,
+    known,
     path_of,
     stored,
 )
@@ -47,7 +49,7 @@ def attach(author: int, *, draft: str, name: str, stream: BinaryIO, may_be_dicom
         content = content_of(bytes_.file, bytes_.size)
         if content is None or (content.type == FileType.DICOM and not may_be_dicom):
             raise Invalid("file", NOT_TAKEN)
-        state = _scanned(bytes_.file)
+        state = scanned(bytes_.file)
         with transaction(by=by, did="attach_file", about=draft) as tx:
             wait_for_author(tx.session, author)
             if _has_it(tx.session, author, draft, bytes_.sha256):
@@ -58,7 +60,7 @@ def attach(author: int, *, draft: str, name: str, stream: BinaryIO, may_be_dicom
                 key=new_key(),
                 author_id=author,
                 draft_key=draft,
-                name=clean_name(name, content.type),
+                name=clean_name(name, ENDINGS[content.type]),
                 type=content.type,
                 width=content.width,
                 height=content.height,
@@ -74,7 +76,8 @@ def attach(author: int, *, draft: str, name: str, stream: BinaryIO, may_be_dicom
             bytes_.keep()
 
 
-def _scanned(file: BinaryIO) -> FileState:
+def scanned(file: BinaryIO) -> FileState:
+    """What the scanner says now; that it waits where the scanner is away. Raises Invalid where something was found."""
     if not clamd_socket():
         return FileState.CLEAN
     try:
@@ -172,12 +175,14 @@ def _write_verdict(attachment: int, state: FileState) -> None:
 
 def every_file(session: Session) -> Iterator[tuple[str, str, int]]:
     """What must be on disk, for backup, restore and checks: how it is stored, its SHA-256 and its size."""
-    there = sa.select(Attachment.id, Attachment.stored_as, Attachment.sha256, Attachment.size)
-    there = there.where(Attachment.state != FileState.REFUSED).order_by(Attachment.id).limit(1000)
-    rows = session.execute(there).all()
-    while rows:
-        yield from ((row.stored_as, row.sha256, row.size) for row in rows)
-        rows = session.execute(there.where(Attachment.id > rows[-1].id)).all()
+    there_are = sa.inspect(session.connection()).get_table_names()  # an older backup knows fewer
+    for table in StoredFile.__subclasses__():
+        there = sa.select(table.id, table.stored_as, table.sha256, table.size).where(table.is_on_disk())
+        there = there.order_by(table.id).limit(1000)
+        rows = session.execute(there).all() if table.__tablename__ in there_are else []
+        while rows:
+            yield from ((row.stored_as, row.sha256, row.size) for row in rows)
+            rows = session.execute(there.where(table.id > rows[-1].id)).all()
 
 
 def sweep(tx: Transaction) -> int:
@@ -193,8 +198,8 @@ def _delete_unknown(session: Session) -> int:
     old = (path for path in (files_dir().iterdir() if files_dir().exists() else ()) if _is_older(path, before))
     while some := list(islice(old, 500)):
         names = [path.name for path in some]
-        known = set(session.scalars(sa.select(Attachment.stored_as).where(Attachment.stored_as.in_(names))))
-        unknown = [name for name in names if name not in known]
+        spoken_of = set(session.scalars(known(names)))
+        unknown = [name for name in names if name not in spoken_of]
         delete_bytes(unknown)
         deleted += len(unknown)
     return deleted

@@ -233,17 +233,17 @@ def _has_controls(text: str) -> bool:
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
 
 
-def clean_name(said: str, kind: FileType) -> str:
+def clean_name(said: str, endings: tuple[str, ...]) -> str:
     """A name to show and to save under: no folders, nothing invisible or that turns the reading direction, nothing that a
-    system takes for something else; at most 120 code points, with an ending of its kind."""
+    system takes for something else; at most 120 code points, with one of these endings (the first where it has none)."""
     name = unicodedata.normalize("NFC", said.replace("\\", "/").rsplit("/", 1)[-1])
     name = "".join(c for c in name if unicodedata.category(c)[0] != "C" and unicodedata.category(c) not in ("Zl", "Zp"))
     name = " ".join(name.translate(dict.fromkeys(map(ord, '<>:"|?*'), "_")).split()).strip(". ")
     if name.split(".")[0].strip().lower() in _RESERVED:
         name = f"_{name}"
     stem, dot, ending = name.rpartition(".")
-    if f"{dot}{ending}".lower() not in ENDINGS[kind] or not stem:
-        stem, ending = name, ENDINGS[kind][0]
+    if f"{dot}{ending}".lower() not in endings or not stem:
+        stem, ending = name, endings[0]
     else:
         ending = f"{dot}{ending}"
     return f"{stem[: NAME_MAX - len(ending)].strip('. ') or 'file'}{ending}"

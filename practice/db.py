@@ -54,10 +54,10 @@ def new_key() -> str:
     return secrets.token_urlsafe(16)
 
 
-def choice(kind: type[StrEnum], *, is_checked: bool = True) -> sa.Enum:
+def choice(kind: type[StrEnum], *, is_checked: bool = True, length: int = 24) -> sa.Enum:
     """A column type for one word of a fixed list, checked by the database too unless the list still grows."""
     return sa.Enum(
-        kind, native_enum=False, length=24, create_constraint=is_checked, values_callable=lambda e: [m.value for m in e]
+        kind, native_enum=False, length=length, create_constraint=is_checked, values_callable=lambda e: [m.value for m in e]
     )
 
 

@@ -16,9 +16,10 @@ from practice.communicators import Communicator
 from practice.conversations import Sent
 from practice.coverage import save_communicator
 from practice.db import COMMAND, Actor, clock_at, db, new_key, now, transaction
+from practice.documents import Section
 from practice.lists import COLUMN_OF, have_terms
 from practice.people import Gender, Person, Staff, add_patient, add_staff, hash_password
-from practice.records import RecordValue, Section
+from practice.records import RecordValue
 from practice.requests import Letter
 from practice.results import HandOver, Media, Order, request_result
 from practice.settings import OPENING, Facility, Practice, ReferringPhysician, RequestType, SecondStepFor, TermKind

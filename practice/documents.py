@@ -141,10 +141,12 @@ def in_sections(entries: list[Entry]) -> dict[Section, list[Entry]]:
 
 def words(text: Any) -> str:
     """Text on one line, not longer than a value may be; empty for what is no text."""
-    return " ".join(text.split())[:TEXT_MAX] if isinstance(text, str) else ""
+    return " ".join(_NO_TEXT.sub("", text).split())[:TEXT_MAX] if isinstance(text, str) else ""
 
 
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")  # no database takes it
 _NUMBER = re.compile(r"[-+]?\d{1,15}(\.\d{1,15})?|[-+]?\.\d{1,15}")
+_MEASURED = re.compile(r"([-+]?\d{1,15}(?:\.\d{1,15})?) *([^\d,;]{0,40})")
 _DATE = re.compile(r"(\d{4})(-?)(\d\d)\2(\d\d)")
 
 
@@ -152,6 +154,12 @@ def number(text: Any) -> float | None:
     """A plain decimal number; None for anything else, also for what Python would take (nan, 1_000)."""
     text = str(text).strip() if isinstance(text, str | int | float) and not isinstance(text, bool) else ""
     return float(text) if _NUMBER.fullmatch(text) else None
+
+
+def measured(text: str) -> tuple[float | None, str]:
+    """Number and unit of what somebody wrote, such as "68.4 kg"; nothing of what says more ("128 over 82 mmHg")."""
+    parts = _MEASURED.fullmatch(text.strip())
+    return (float(parts[1]), parts[2].strip()) if parts else (None, "")
 
 
 def day(text: str) -> tuple[date | None, str]:

@@ -1,4 +1,4 @@
-"""Files that belong to messages: their rows, and where their bytes are kept.
+"""Files that people bring: the rows of those that belong to messages, and where the bytes of all are kept.
 
 The bytes stand outside the database under random names, never under one that somebody chose. A file is written and synced
 before its row is committed, and deleted after its row is gone: what a crash leaves in between is a file without a row, which
@@ -37,22 +37,32 @@ class FileState(StrEnum):
     REFUSED = "refused"  # the scanner found something: its bytes are deleted
 
 
-class Attachment(Model):
-    """A file of a draft (`draft_key`) or, once that is sent, of its message (`message_id`)."""
+class StoredFile:
+    """What a row says of the bytes that it stands for: backups, checks and the sweep know every table that has this."""
 
-    __tablename__ = "attachment"
+    __tablename__: str
     id: Mapped[int] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(sa.String(22), unique=True)
-    author_id: Mapped[int] = mapped_column(sa.ForeignKey("person.id"))
-    draft_key: Mapped[str | None] = mapped_column(sa.String(22))
-    message_id: Mapped[int | None] = mapped_column(sa.ForeignKey("message.id"))
     name: Mapped[str] = mapped_column(sa.String(NAME_MAX))  # as it is shown
-    type: Mapped[FileType] = mapped_column(choice(FileType))
-    width: Mapped[int]  # of a picture, else 0
-    height: Mapped[int]
     size: Mapped[int]
     sha256: Mapped[str] = mapped_column(sa.String(64))
     stored_as: Mapped[str] = mapped_column(sa.String(32), unique=True)
+
+    @classmethod
+    def is_on_disk(cls) -> sa.ColumnElement[bool]:
+        return sa.true()
+
+
+class Attachment(StoredFile, Model):
+    """A file of a draft (`draft_key`) or, once that is sent, of its message (`message_id`)."""
+
+    __tablename__ = "attachment"
+    author_id: Mapped[int] = mapped_column(sa.ForeignKey("person.id"))
+    draft_key: Mapped[str | None] = mapped_column(sa.String(22))
+    message_id: Mapped[int | None] = mapped_column(sa.ForeignKey("message.id"))
+    type: Mapped[FileType] = mapped_column(choice(FileType))
+    width: Mapped[int]  # of a picture, else 0
+    height: Mapped[int]
     state: Mapped[FileState] = mapped_column(choice(FileState))
     at: Mapped[datetime]
     __table_args__ = (
@@ -66,6 +76,10 @@ class Attachment(Model):
             postgresql_where=sa.text("state = 'waiting'"),
         ),
     )
+
+    @classmethod
+    def is_on_disk(cls) -> sa.ColumnElement[bool]:
+        return cls.state != FileState.REFUSED
 
 
 _SHOWN = (
@@ -190,9 +204,14 @@ def _is_known(name: str) -> bool:
     """Whether a row was committed after all. Where nobody can say, the file stays for the sweep."""
     try:
         with db.engines[WRITE].connect() as connection:
-            return connection.scalar(sa.select(Attachment.id).where(Attachment.stored_as == name)) is not None
+            return bool(connection.scalar(sa.select(known([name]).subquery())))
     except sa.exc.SQLAlchemyError:
         return True
+
+
+def known(names: list[str]) -> sa.CompoundSelect[Any]:
+    """Which of these names some row speaks of."""
+    return sa.union_all(*(sa.select(one.stored_as).where(one.stored_as.in_(names)) for one in StoredFile.__subclasses__()))
 
 
 def _sync(folder: Path) -> None:

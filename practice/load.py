@@ -26,6 +26,7 @@ from practice.conversations import _digest as digest_of
 from practice.conversations import promised_by
 from practice.coverage import save_communicator, set_staff_status
 from practice.db import COMMAND, SYSTEM, WRITE, Actor, Audit, Model, clock_at, db, new_key, now, transaction
+from practice.documents import Section
 from practice.emergency import WORDS, emergency_words_in
 from practice.numbers import Tally, What, place_of, slot_of
 from practice.outbox import Notice, NoticeState, Occasion
@@ -47,7 +48,7 @@ from practice.people import (
     phone_key,
     title_key,
 )
-from practice.records import RecordValue, Section
+from practice.records import RecordValue
 from practice.results import HandOver, Media, Order, ResultRequest, ResultState
 from practice.settings import Facility, Practice, ReferringPhysician, RequestType, facilities, physicians, the_practice
 from practice.threads import Delivery, Event, History, Message, ReadLog, Thread, ThreadState
@@ -427,7 +428,9 @@ def _add_patients(world: _World, writer: "_Writer", count: int, chance: random.R
         if n % RECORDED == 0:
             for section, name, value in RECORD:
                 row, value_key, recorded = writer.take(RecordValue), _key(chance), writer.day(start.date())
-                writer.add(RecordValue, (row, value_key, person, section.value, name, value, "", recorded, *NOT_YET[:4]))
+                writer.add(
+                    RecordValue, (row, value_key, person, section.value, name, value, "", recorded, *NOT_YET, *OF_A_DOCUMENT)
+                )
                 patient.values.append((row, value_key, f"{section.value}, {name}, {value}"))
             world.recorded.append(patient)
 
@@ -878,6 +881,7 @@ class _Trail:
 
 
 NOT_YET = (None,) * 5  # what a request says from its next step on
+OF_A_DOCUMENT = (None, "", "", None, "", None, None, "", "", "")  # what a value says that came with one
 
 
 def _key(chance: random.Random) -> str:

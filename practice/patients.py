@@ -30,7 +30,7 @@ from practice.people import (
     full_name,
     must_be_admin,
 )
-from practice.records import RecordValue
+from practice.records import RecordDocument, RecordValue
 from practice.routing import communicators_of, hold_routing_still, wake
 from practice.sessions import end_sessions_of
 from practice.threads import PAGE, Event, History, Message, Page, Thread, ThreadState, last_of_thread
@@ -479,6 +479,7 @@ def _move_all(tx: Transaction, kept: Account, merged: Account) -> dict[str, Any]
     moved: dict[str, Any] = {
         "threads": list(session.scalars(sa.select(Thread.id).where(of_merged).order_by(Thread.id).with_for_update())),
         "values": list(session.scalars(sa.select(RecordValue.id).where(RecordValue.patient_id == merged.id))),
+        "documents": list(session.scalars(sa.select(RecordDocument.id).where(RecordDocument.patient_id == merged.id))),
         "notices": _waiting_notices(session, merged.id, kept.id),
         "staff": merged.staff_id,
         "record_number": number,
@@ -486,7 +487,8 @@ def _move_all(tx: Transaction, kept: Account, merged: Account) -> dict[str, Any]
     }
     _record_all(tx, [of_merged], Event.MOVED, now())
     _change(session, sa.update(Thread).where(of_merged).values(patient_id=kept.id, version=Thread.version + 1))
-    _change(session, sa.update(RecordValue).where(RecordValue.patient_id == merged.id).values(patient_id=kept.id))
+    for table in (RecordValue, RecordDocument):
+        _change(session, sa.update(table).where(table.patient_id == merged.id).values(patient_id=kept.id))
     for some in _batches(moved["notices"]):
         _change(session, sa.update(Notice).where(Notice.id.in_(some)).values(person_id=kept.id))
     if number:
@@ -544,9 +546,10 @@ def _move_back(tx: Transaction, kept: Account, merged: Account, moved: dict[str,
         for few in _batches(back):
             _change(session, sa.update(Notice).where(Notice.id.in_(few)).values(person_id=merged.id))
         threads += _change(session, sa.update(Thread).where(*still).values(patient_id=merged.id, version=Thread.version + 1))
-    for some in _batches(moved["values"]):
-        still = [RecordValue.id.in_(some), RecordValue.patient_id == kept.id]
-        _change(session, sa.update(RecordValue).where(*still).values(patient_id=merged.id))
+    for table, rows in ((RecordValue, moved["values"]), (RecordDocument, moved.get("documents", []))):
+        for some in _batches(rows):
+            still = [table.id.in_(some), table.patient_id == kept.id]
+            _change(session, sa.update(table).where(*still).values(patient_id=merged.id))
     number, staff = moved["record_number"], moved["staff"]
     is_free = session.scalar(sa.select(Patient.id).where(Patient.record_number == number)) is None
     has_number = bool(number) and merged.record_number is None and (kept.record_number == number or is_free)

@@ -1,47 +1,87 @@
-"""The patient's record as the practice has it, value by value: what My Info shows."""
+"""The patient's record as the practice has it, value by value: what My Info shows, and from which document each one came."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from practice.db import Model, changed, choice, db, new_key, now
+from practice.documents import Kind, Section, measured
 from practice.errors import NotVisible, Stale
+from practice.files import StoredFile
 from practice.people import Patient, Person
 
-VALUE_MAX = 500
+VALUE_MAX = 500  # of what staff write; a document's may be longer (documents.TEXT_MAX)
+SHOWN = 8  # values of a section, where all sections are shown
+PAGE = 25  # where it is shown alone
 
 
-class Section(StrEnum):
-    PATIENT = "Patient Information"
-    ALLERGY = "Drug Allergy"
-    MEDICATION = "Medication"
-    PROBLEM = "Problem"
-    IMMUNIZATION = "Immunization"
-    VITALS = "Vital Signs"
-    LAB = "Lab Results"
+class RecordDocument(StoredFile, Model):
+    """A medical document that was brought for a patient: the file as it came, never changed, and what it says of itself.
+
+    Until `saved_at` nothing of it is in the record, and only whoever brought it sees it.
+    """
+
+    __tablename__ = "record_document"
+    patient_id: Mapped[int] = mapped_column(sa.ForeignKey("patient.id"))
+    by_id: Mapped[int] = mapped_column(sa.ForeignKey("person.id"))
+    is_by_patient: Mapped[bool]
+    kind: Mapped[Kind] = mapped_column(choice(Kind))
+    title: Mapped[str] = mapped_column(sa.Text)
+    maker: Mapped[str] = mapped_column(sa.Text)  # the organization or person that wrote it
+    made_on: Mapped[date | None]
+    reason: Mapped[str] = mapped_column(sa.Text, default="")  # why staff took what is not plainly this patient's
+    at: Mapped[datetime]
+    saved_at: Mapped[datetime | None]
+    __table_args__ = (sa.Index(None, "patient_id", "sha256"), sa.Index(None, "by_id", "at"))
 
 
 class RecordValue(Model):
-    """One version of a value of the record: "Vital Signs, Height, 165 cm". Never overwritten: a correction adds the next one."""
+    """One version of a value of the record: "Vital Signs, Height, 165 cm". Never overwritten: a correction adds the next one.
+
+    What a later document says of a value that was corrected stands beside the versions, superseded from the first: it has a
+    `root_id`, and replaces none.
+    """
 
     __tablename__ = "record_value"
     id: Mapped[int] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(sa.String(22), unique=True)
     patient_id: Mapped[int] = mapped_column(sa.ForeignKey("patient.id"))
-    section: Mapped[Section] = mapped_column(choice(Section))
-    name: Mapped[str] = mapped_column(sa.String(200))
-    value: Mapped[str] = mapped_column(sa.String(VALUE_MAX))
+    section: Mapped[Section] = mapped_column(choice(Section, length=40))
+    name: Mapped[str] = mapped_column(sa.Text)
+    value: Mapped[str] = mapped_column(sa.Text)  # as it is shown, the unit too
     note: Mapped[str] = mapped_column(sa.String(200))
     recorded_on: Mapped[date | None]
     replaces_id: Mapped[int | None] = mapped_column(sa.ForeignKey("record_value.id"), unique=True)  # the version before
     amendment_thread_id: Mapped[int | None] = mapped_column(sa.ForeignKey("thread.id"))  # where the patient asked for it
     corrected_at: Mapped[datetime | None]  # when this version came
     superseded_at: Mapped[datetime | None]  # when the next one came; None: the record says this
-    __table_args__ = (sa.Index(None, "patient_id", "section", "id"),)
+    root_id: Mapped[int | None] = mapped_column(sa.ForeignKey("record_value.id"), index=True)  # the first version; its own: None
+    # As the document says it (documents.Entry); None and empty where the practice entered it.
+    document_id: Mapped[int | None] = mapped_column(sa.ForeignKey("record_document.id"), index=True)
+    path: Mapped[str] = mapped_column(sa.Text, default="", server_default="")  # where in the document
+    recorded_text: Mapped[str] = mapped_column(sa.Text, default="", server_default="")
+    number: Mapped[float | None] = mapped_column(sa.Double)
+    unit: Mapped[str] = mapped_column(sa.Text, default="", server_default="")
+    low: Mapped[float | None] = mapped_column(sa.Double)
+    high: Mapped[float | None] = mapped_column(sa.Double)
+    code: Mapped[str] = mapped_column(sa.Text, default="", server_default="")
+    code_system: Mapped[str] = mapped_column(sa.Text, default="", server_default="")
+    status: Mapped[str] = mapped_column(sa.Text, default="", server_default="")
+    __table_args__ = (
+        sa.Index(None, "patient_id", "section", "id"),
+        sa.Index(
+            "ix_record_value_current",
+            "patient_id",
+            "section",
+            "recorded_on",
+            sqlite_where=sa.text("superseded_at IS NULL"),
+            postgresql_where=sa.text("superseded_at IS NULL"),
+        ),
+    )
 
 
 def account_of(patient: int) -> Any:
@@ -62,33 +102,81 @@ def account_of(patient: int) -> Any:
     return row
 
 
+# ---- What the record says ------------------------------------------------------------------------
+
+
 @dataclass(frozen=True)
 class Record:
-    """What the record says: all sections in their order, empty ones too; and of each corrected value (its row's id) the
-    versions before, the last one first."""
+    """What the record says: all sections in their order, empty ones too, of each the newest values and how many there are.
 
-    sections: dict[Section, list[RecordValue]]
-    former: dict[int, list[RecordValue]]
+    Values are rows with the columns of RecordValue and, as `document_key`, `document_title`, `maker`, `made_on` and
+    `is_by_patient`, what the document says of itself that they came from. `former`: of a corrected value (its row's id) the
+    versions before, the last one first; `beside`: what documents say that came after the correction.
+    """
+
+    sections: dict[Section, list[Any]]
+    totals: dict[Section, int]
+    former: dict[int, list[Any]]
+    beside: dict[int, list[Any]]
 
 
-def record_of(patient: int) -> Record:
-    """A corrected value stands where the first version stood. One statement."""
-    values = list(db.session.scalars(sa.select(RecordValue).where(RecordValue.patient_id == patient).order_by(RecordValue.id)))
-    by_id = {value.id: value for value in values}
-    sections: dict[Section, list[tuple[int, RecordValue]]] = {section: [] for section in Section}
-    former: dict[int, list[RecordValue]] = {}
-    for value in values:
-        if value.superseded_at is not None:
-            continue
-        before, one = [], by_id.get(value.replaces_id or 0)
-        while one is not None:
-            before.append(one)
-            one = by_id.get(one.replaces_id or 0)
-        if before:
-            former[value.id] = before
-        sections[value.section].append((before[-1].id if before else value.id, value))
-    in_order = {name: [value for _, value in sorted(found, key=lambda one: one[0])] for name, found in sections.items()}
-    return Record(in_order, former)
+_VALUE = sa.select(
+    *RecordValue.__table__.columns,
+    RecordDocument.key.label("document_key"),
+    RecordDocument.title.label("document_title"),
+    RecordDocument.maker,
+    RecordDocument.made_on,
+    RecordDocument.is_by_patient,
+).outerjoin(RecordDocument, RecordDocument.id == RecordValue.document_id)
+
+
+@lru_cache(maxsize=2)
+def _current(is_one_section: bool) -> Any:
+    """The values that a page shows, the newest first, those without a day last; a corrected one where its first version was."""
+    newest = RecordValue.recorded_on.desc().nulls_last(), sa.func.coalesce(RecordValue.root_id, RecordValue.id)
+    placed = sa.select(
+        RecordValue.id,
+        sa.func.row_number().over(partition_by=RecordValue.section, order_by=newest).label("place"),
+        sa.func.count().over(partition_by=RecordValue.section).label("total"),
+    ).where(RecordValue.patient_id == sa.bindparam("patient"), RecordValue.superseded_at.is_(None))
+    if is_one_section:
+        placed = placed.where(RecordValue.section == sa.bindparam("section", type_=RecordValue.section.type))
+    place = placed.subquery()
+    on_page = sa.and_(place.c.place > sa.bindparam("after"), place.c.place <= sa.bindparam("until"))
+    found = _VALUE.add_columns(place.c.total).join(place, place.c.id == RecordValue.id)
+    return found.where(sa.or_(on_page, place.c.id == sa.bindparam("opened"))).order_by(place.c.place)
+
+
+_VERSIONS = _VALUE.where(
+    sa.or_(*(column.in_(sa.bindparam("roots", expanding=True)) for column in (RecordValue.id, RecordValue.root_id)))
+).order_by(RecordValue.id)
+
+
+def record_of(patient: int, *, opened: int = 0) -> Record:
+    """All sections, of each the newest values, and the one of the row `opened` wherever it stands. Two statements."""
+    return _record(_current(False), {"patient": patient, "after": 0, "until": SHOWN, "opened": opened})
+
+
+def section_of(patient: int, section: Section, *, page: int = 1) -> Record:
+    """A page of one section; the others are empty, and counted as nothing. Two statements."""
+    places = {"after": (page - 1) * PAGE, "until": page * PAGE, "opened": 0}
+    return _record(_current(True), {"patient": patient, "section": section} | places)
+
+
+def _record(statement: Any, asked: dict[str, Any]) -> Record:
+    connection = db.session.connection()
+    record = Record({section: [] for section in Section}, dict.fromkeys(Section, 0), {}, {})
+    for value in connection.execute(statement, asked):
+        record.sections[value.section].append(value)
+        record.totals[value.section] = value.total
+    roots = {value.root_id: value.id for values in record.sections.values() for value in values if value.root_id}
+    for version in connection.execute(_VERSIONS, {"roots": list(roots)}) if roots else ():
+        current = roots[version.root_id or version.id]
+        if version.root_id and not version.replaces_id:
+            record.beside.setdefault(current, []).append(version)
+        elif version.id != current:
+            record.former.setdefault(current, []).insert(0, version)
+    return record
 
 
 def value_of(session: Session, key: str, patient: int) -> RecordValue:
@@ -102,9 +190,15 @@ def value_of(session: Session, key: str, patient: int) -> RecordValue:
 def current_of(session: Session, version: int) -> RecordValue:
     """What the record says now where it once said this version (its row's id)."""
     value = session.get_one(RecordValue, version)
-    while value.superseded_at is not None:
-        value = session.scalars(sa.select(RecordValue).where(RecordValue.replaces_id == value.id)).one()
-    return value
+    if value.superseded_at is None:
+        return value
+    root = value.root_id or value.id
+    versions = sa.or_(RecordValue.id == root, RecordValue.root_id == root)
+    return session.scalars(sa.select(RecordValue).where(versions, RecordValue.superseded_at.is_(None))).one()
+
+
+KEPT = ("patient_id", "section", "name", "note", "recorded_on", "recorded_text", "low", "high", "code", "code_system")
+"""What the next version says as the one before did."""
 
 
 def replace(session: Session, value: RecordValue, says: str, *, thread: int) -> None:
@@ -113,7 +207,9 @@ def replace(session: Session, value: RecordValue, says: str, *, thread: int) -> 
     still = sa.update(RecordValue).where(RecordValue.id == value.id, RecordValue.superseded_at.is_(None))
     if not changed(session, still.values(superseded_at=at)):
         raise Stale("the value was corrected")
-    kept = {name: getattr(value, name) for name in ("patient_id", "section", "name", "note", "recorded_on")}
-    versions = {"replaces_id": value.id, "amendment_thread_id": thread, "corrected_at": at}
-    session.add(RecordValue(key=new_key(), value=says, **kept, **versions))
+    number, unit = measured(says)
+    kept = {name: getattr(value, name) for name in KEPT} | {"value": says, "number": number, "unit": unit}
+    versions = {"replaces_id": value.id, "root_id": value.root_id or value.id}
+    asked = {"amendment_thread_id": thread, "corrected_at": at}
+    session.add(RecordValue(key=new_key(), **kept, **versions, **asked))
     session.flush()

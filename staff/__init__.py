@@ -20,6 +20,7 @@ from staff import (  # noqa: E402, F401
     many,
     new_message,
     notes,
+    records,
     replies,
     requests,
     second_step,

@@ -28,9 +28,10 @@ from practice import amendments, appointments, conversations, people, results, s
 from practice.communicators import Communicator, CommunicatorFacility, box_of, in_charge_of
 from practice.coverage import save_communicator
 from practice.db import COMMAND, WRITE, Actor, Base, db, new_key, now, transaction
+from practice.documents import Section
 from practice.errors import NotVisible
 from practice.people import Gender
-from practice.records import RecordValue, Section
+from practice.records import RecordValue
 from practice.settings import RequestType
 from practice.threads import Thread, last_message_id, thread_of_box
 from tests.manners import check_manners

@@ -39,7 +39,7 @@ LAYERS = (
     ("escalation",),
     ("coverage", "appointments", "results", "records", "setup", "trays", "trail"),
     ("amendments", "accounts", "lists", "patients", "board"),
-    ("imports", "backups", "watch"),
+    ("imports", "record_imports", "backups", "watch"),
     ("jobs",),
     ("demo",),
     ("load",),

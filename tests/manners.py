@@ -51,7 +51,7 @@ class Elements(HTMLParser):
 def check_manners(response: TestResponse, *, is_fragment: bool, may_fail: bool = False) -> None:
     """Fails with a sentence where an answer forgets its manners."""
     is_secret = response.request.path.startswith(SECRET_PATHS)
-    is_file = "/files/" in response.request.path and response.mimetype != "text/html"
+    is_file = ("/files/" in response.request.path or response.request.path.endswith("/file")) and response.mimetype != "text/html"
     wanted = HEADERS | ({"Referrer-Policy": ONE_TIME} if is_secret else {})
     for name, value in (wanted | ({"Content-Security-Policy": FILE_POLICY} if is_file else {})).items():
         assert response.headers.get(name) == value, f"header {name} is {response.headers.get(name)!r}, not {value!r}"

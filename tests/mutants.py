@@ -800,7 +800,8 @@ MUTANTS: list[Mutant] = [
         ("RecordValue.key == key, RecordValue.patient_id == patient)", "RecordValue.key == key)",
          "test_a_value_of_the_record_is_its_patients_alone"),
         ("    if value is None:\n        raise NotVisible\n", "", "test_a_value_of_the_record_is_its_patients_alone"),
-        (".where(RecordValue.patient_id == patient).order_by", ".order_by", "test_a_value_of_the_record_is_its_patients_alone"),
+        ('.where(RecordValue.patient_id == sa.bindparam("patient"), RecordValue.superseded_at.is_(None))',
+         ".where(RecordValue.superseded_at.is_(None))", "test_a_value_of_the_record_is_its_patients_alone"),
     ),
     *_of(
         "practice/drafts.py",

@@ -1,9 +1,11 @@
 """The smallest files of each kind that is taken, made here, so that no binary stands in the repository."""
 
 import io
+import json
 import struct
 import zipfile
 import zlib
+from typing import Any
 
 
 def png(width: int = 3, height: int = 2, more: bytes = b"") -> bytes:
@@ -48,6 +50,20 @@ def docx(types: str = TYPES, **parts: str) -> bytes:
 
 def dicom(preamble: bytes = b"") -> bytes:
     return preamble.ljust(128, b"\0") + b"DICM\x02\0\0\0UL\x04\0\0\0\0\0"
+
+
+def fhir(*values: dict[str, Any], last: str = "KWON", first: str = "SOPHIE", dob: str = "1978-02-24", **more: Any) -> bytes:
+    """A bundle of a patient and of what is said of them; `more`: of the composition that heads it."""
+    patient = {"resourceType": "Patient", "name": [{"family": last, "given": [first]}], "birthDate": dob}
+    head = {"resourceType": "Composition", "title": "A question", "date": "2025-06-01", "author": {"display": "Help desk"}} | more
+    resources = [{"resource": one} for one in (head, patient, *values)]
+    return json.dumps({"resourceType": "Bundle", "type": "document", "entry": resources}).encode()
+
+
+def measured(name: str = "Height", value: float = 165, unit: str = "cm", on: str = "2025-03-04", **more: Any) -> dict[str, Any]:
+    """A vital sign, as FHIR says it."""
+    said = {"code": {"text": name}, "category": [{"coding": [{"code": "vital-signs"}]}], "effectiveDateTime": on}
+    return {"resourceType": "Observation", "valueQuantity": {"value": value, "unit": unit}} | said | more
 
 
 TEXT = "Blood pressure 128/82, 血圧.\r\n\tTaken at home.\n".encode()

@@ -83,6 +83,33 @@ def test_migrated_and_fresh_are_the_same(two):
     assert migrated == fresh
 
 
+def test_every_later_version_of_a_value_finds_the_first(request, tmp_path):
+    """Those that were there before versions knew it."""
+    with new_database(request.config.getoption("--database"), tmp_path) as url:
+        app = create_app(test_settings(url))
+        with app.app_context():
+            upgrade(str(MIGRATIONS), revision="0011")
+            with db.engines[WRITE].begin() as connection:
+                person = {"id": 1, "key": "p", "kind": "patient", "status": "active", "email": "p", "email_key": "p"}
+                person |= {"last_name": "P", "first_name": "", "name_key": "p", "created_at": "2026-01-01 00:00:00"}
+                insert(connection, "person", person)
+                insert(connection, "patient", {"id": 1, "dob": "1980-01-01", "gender": "female", "phone": "1"})
+                value = {"patient_id": 1, "section": "Vital Signs", "name": "Height", "value": "1 cm", "note": ""}
+                for number, before in ((1, None), (2, 1), (3, 2), (4, None)):
+                    insert(connection, "record_value", value | {"id": number, "key": str(number), "replaces_id": before})
+            upgrade(str(MIGRATIONS))
+            with db.engines[WRITE].begin() as connection:
+                rows = connection.execute(sa.text("SELECT id, root_id FROM record_value ORDER BY id")).all()
+            for engine in db.engines.values():
+                engine.dispose()
+    assert rows == [(1, None), (2, 1), (3, 1), (4, None)]
+
+
+def insert(connection, table, values):
+    names = ", ".join(values)
+    connection.execute(sa.text(f"INSERT INTO {table} ({names}) VALUES (:{names.replace(', ', ', :')})"), values)
+
+
 FILTERS = {"unread": True, "urgent": True, "late": True, "claimed_by": 1, "since": now(), "until": now(), "patients": (1, 2)}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from practice import amendments, appointments, results
 from practice.amendments import UNDECIDED, Amendment, AmendmentState, Ground, amendment_of
 from practice.appointments import AppointmentRequest, AppointmentState, ProposedTime, appointment_of, proposed_times
+from practice.documents import Section
 from practice.requests import RequestVerb
 from practice.results import HandOver, Media, ResultState, result_of
 from practice.settings import RequestType
@@ -17,6 +18,41 @@ from web.formats import clock, day, long_day, minutes_long, moment_long
 from web.formats import gettext as _
 from web.formats import lazy_gettext as _l
 
+SECTIONS = {
+    Section.PATIENT: _l("Patient Information"),
+    Section.CONTACT: _l("Contact"),
+    Section.DEMOGRAPHIC: _l("Demographic"),
+    Section.PROVIDER: _l("Provider Information"),
+    Section.ALLERGY: _l("Drug Allergy"),
+    Section.MEDICATION: _l("Medication"),
+    Section.PROBLEM: _l("Problem"),
+    Section.CARE_TEAM: _l("Care Team Members"),
+    Section.PROCEDURE: _l("Procedures"),
+    Section.FUNCTIONAL: _l("Functional and Cognitive Status"),
+    Section.IMMUNIZATION: _l("Immunization"),
+    Section.VITALS: _l("Vital Signs"),
+    Section.LAB: _l("Lab Results"),
+    Section.CARE_PLAN: _l("Care Plan"),
+    Section.SOCIAL: _l("Social History"),
+    Section.ENCOUNTER: _l("Encounters"),
+    Section.GOAL: _l("Goals"),
+}
+"""Of the record, in the order of My Info."""
+OF_READERS = {
+    "Last name": _l("Last name"),
+    "First name": _l("First name"),
+    "Date of birth": _l("Date of birth"),
+    "Gender": _l("Gender"),
+    "Address": _l("Address"),
+    "Phone or e-mail": _l("Phone or e-mail"),
+    "Race": _l("Race"),
+    "Ethnicity": _l("Ethnicity"),
+    "Marital status": _l("Marital status"),
+    "Language": _l("Language"),
+    "Not given": _l("Not given"),
+    "Not present": _l("Not present"),
+}
+"""What the readers of documents call things by themselves; all other words are the documents' own."""
 WEEKDAYS = (_l("Monday"), _l("Tuesday"), _l("Wednesday"), _l("Thursday"), _l("Friday"), _l("Saturday"), _l("Sunday"))
 MEDIA = {
     Media.REPORT: _l("Report"),
@@ -51,6 +87,12 @@ GROUNDS = {
     Ground.CORRECT: _l("The record is accurate and complete."),
 }
 """The basis of a denial, as the law has it."""
+
+
+def record_word(text: str) -> str:
+    """A name or value of the record, in the reader's language where it is a word of ours."""
+    return str(OF_READERS.get(text, text))
+
 
 EVENT_WORDS = {
     Event.DELIVERED: _l("delivered"),

@@ -16,12 +16,14 @@ from practice.drafts import page_of_draft, save_draft
 from practice.files import Attachment, files_of_draft
 from practice.own_account import key_of
 from practice.people import Person, hash_password
+from practice.record_imports import bring, document_of, plan_of
 from practice.requests import Letter
 from practice.sessions import LoginSession, open_session
 from practice.settings import the_practice
 from practice.setup import save_logo
 from practice.threads import Message, Thread, last_message_id
 from tests.examples.admin_practice import PICTURE, File
+from tests.samples import fhir, measured
 
 
 def nothing(cast: Any) -> dict[str, Any]:
@@ -166,6 +168,21 @@ def amendment(cast: Any) -> dict[str, Any]:
     }
 
 
+def brought(cast: Any, whose: Any = None) -> dict[str, Any]:
+    """A document for Sophie's record that is not saved: of whoever brought it alone."""
+    who = whose or cast.sophie
+    key = bring(cast.sophie.id, name="a@test.json", stream=BytesIO(fhir(measured(value=170))), form_key=new_key(), by=who.actor)
+    db.session.close()
+    seen = plan_of(document_of(key, patient=cast.sophie.id, by=who.actor)).seen
+    db.session.close()
+    others = [(one, {"key": key}) for one in (cast.jihae, cast.hugo)]
+    return {"own": {"key": key}, "player": who, "others": others, "data": {"seen": seen}}
+
+
+def document(cast: Any) -> dict[str, Any]:
+    return {"player": cast.sophie, "data": {"file": (File(fhir(measured(value=171))), "b@test.json"), "key": new_key()}}
+
+
 def disagreement(cast: Any) -> dict[str, Any]:
     key = denied(cast)
     return {
@@ -243,6 +260,13 @@ EXAMPLES = {
     "portal.end_other_log_ins": nothing,
     "portal.readers": nothing,
     "portal.my_info": nothing,
+    "portal.my_info_section": lambda cast: {"own": {"name": "vitals"}, "player": cast.sophie},
+    "portal.documents": lambda cast: {"player": brought(cast)["player"]},
+    "portal.bring_document": document,
+    "portal.document": brought,
+    "portal.save_document": brought,
+    "portal.discard_document": brought,
+    "portal.document_file": brought,
     "portal.request_amendment": amendment,
     "portal.disagree": disagreement,
     "portal.letter": letter,

@@ -9,7 +9,7 @@ from practice.bulk import Act, act_on_many
 from practice.canned_replies import add_canned_reply
 from practice.db import db, new_key
 from practice.threads import Message, Thread, last_message_id
-from tests.examples.portal import denied, file, file_of_draft, files, log_in, message_key, password
+from tests.examples.portal import brought, denied, document, file, file_of_draft, files, log_in, message_key, password
 
 
 def nothing(cast: Any) -> dict[str, Any]:
@@ -126,7 +126,25 @@ def _file(cast: Any) -> dict[str, Any]:
     return {"own": own, "player": cast.nina, "others": [(who, own) for who in (cast.sam, cast.dan, cast.ada)]}
 
 
+def _record(cast: Any, made: dict[str, Any]) -> dict[str, Any]:
+    """Rita's, who is in charge of amendments; nobody's who is not."""
+    own = {"patient": cast.sophie.key} | made.get("own", {})
+    return made | {"own": own, "player": cast.rita, "others": [(who, own) for who in (cast.sam, cast.dan, cast.ada)]}
+
+
+def _brought(cast: Any) -> dict[str, Any]:
+    return _record(cast, brought(cast, cast.rita))
+
+
 EXAMPLES = {
+    "staff.records": lambda cast: {"player": cast.rita},
+    "staff.find_record": lambda cast: {"player": cast.rita, "data": {"name": "KWON"}},
+    "staff.documents": lambda cast: _record(cast, {"data": brought(cast, cast.rita)["data"]}),
+    "staff.bring_document": lambda cast: _record(cast, document(cast)),
+    "staff.document": _brought,
+    "staff.save_document": _brought,
+    "staff.discard_document": _brought,
+    "staff.document_file": _brought,
     "staff.draft_files": lambda cast: files(cast, *_draft(cast)),
     "staff.attach": lambda cast: files(cast, *_draft(cast)),
     "staff.detach": lambda cast: file_of_draft(cast, *_draft(cast)),

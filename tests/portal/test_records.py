@@ -1,11 +1,14 @@
 """My Info and asking for a correction."""
 
+from datetime import date, timedelta
+
 import pytest
 import sqlalchemy as sa
 
 from practice.amendments import Amendment
-from practice.db import db
-from practice.records import RecordValue
+from practice.db import COMMAND, db, new_key, transaction
+from practice.documents import Section
+from practice.records import SHOWN, RecordValue
 from tests.examples.portal import amendment
 from tests.portal.helpers import change_practice, locked, none_sent
 
@@ -18,9 +21,9 @@ def address_of(cast):
 
 def test_my_info_shows_every_section_and_each_value_can_be_corrected(cast):
     page = cast.sophie.get("/my-info").text
-    for section in ("Drug Allergy", "Medication", "Vital Signs"):
-        assert section in page
-    assert "None recorded" in page and "165 cm" in page
+    for section in Section:
+        assert page.count(f">{section}") == 2  # among the sections, and as a heading
+    assert page.count("None recorded") == len(Section) - 2 and "165 cm" in page
     assert 'Request Amendment<span class="visually-hidden"> of Height: 165 cm</span>' in page
 
 
@@ -69,7 +72,50 @@ def test_without_meaningful_use_my_info_does_not_exist(cast):
     assert none_sent()
 
 
-def test_my_info_needs_a_fixed_number_of_statements(cast, statements):
-    with statements() as found:
-        cast.sophie.get("/my-info")
-    assert len(found) <= 3, found
+def fill(cast, number):
+    """Values of every section, the newest last, all of them newer than those of the cast."""
+    sections = list(Section)
+    with transaction(by=COMMAND, did="set_up_tests") as tx:
+        first = date(2025, 6, 1)
+        rows = [
+            {"section": sections[n % len(sections)], "name": f"Name {n}", "value": f"{n} cm", "recorded_on": first + timedelta(n)}
+            for n in range(number)
+        ]
+        same = {"patient_id": cast.sophie.id, "note": ""}
+        tx.session.execute(sa.insert(RecordValue), [same | row | {"key": new_key()} for row in rows])
+
+
+def test_a_record_of_2000_values_needs_no_more_statements_and_shows_the_newest_of_each_section(cast, statements):
+    counts = []
+    for number in (17, 2000):
+        fill(cast, number)
+        with statements() as found:
+            page = cast.sophie.get("/my-info").text
+        counts.append(len(found))
+        with statements() as found:
+            cast.sophie.get("/my-info/sections/vitals")
+        counts.append(len(found))
+    assert counts == [counts[0]] * 4 and counts[0] <= 3
+    assert page.count('class="value"') == len(Section) * SHOWN and "Name 1999" in page and "Name 5<" not in page  # newest first
+    assert "All 118 of Care Plan" in page and len(page) < 150_000
+
+
+def test_one_section_is_shown_page_by_page(cast):
+    fill(cast, 60 * len(Section))
+    pages = [cast.sophie.get(f"/my-info/sections/lab?page={n}") for n in (1, 2, 3, 4)]
+    assert [page.status_code for page in pages] == [200, 200, 200, 404]
+    assert [page.text.count('class="value"') for page in pages[:3]] == [25, 25, 10]
+    assert "1 - 25 of 60" in pages[0].text and "51 - 60 of 60" in pages[2].text
+    assert ("Newer" in pages[0].text, "Older" in pages[0].text) == (False, True)
+    assert ("Newer" in pages[2].text, "Older" in pages[2].text) == (True, False)
+    assert cast.sophie.get("/my-info/sections/goal").text.count("None recorded") == 0
+    assert "None recorded" in cast.jihae.get("/my-info/sections/goal").text
+    assert cast.sophie.get("/my-info/sections/nothing").status_code == 404
+
+
+def test_a_value_that_the_page_does_not_show_opens_in_it_all_the_same(cast):
+    address = address_of(cast)
+    fill(cast, 60 * len(Section))
+    assert "165 cm" not in cast.sophie.get("/my-info").text
+    page = cast.sophie.get(address).text
+    assert locked("Vital Signs, Height, 165 cm") in page and page.count('class="value"') == len(Section) * SHOWN

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from practice.content import NAME_MAX, FileType, clean_name, content_of
+from practice.content import ENDINGS, NAME_MAX, FileType, clean_name, content_of
 from tests.samples import TAKEN, TEXT, TYPES, dicom, docx, heic, jpeg, part, pdf, png
 
 
@@ -137,10 +137,10 @@ def test_what_is_right_is_not_refused_for_looking_alike():
 )
 def test_a_name_is_cleaned(said, shown):
     """A37."""
-    assert clean_name(said, FileType.PDF) == shown
+    assert clean_name(said, ENDINGS[FileType.PDF]) == shown
 
 
 def test_a_long_name_keeps_its_ending():
-    name = clean_name("x" * 300 + ".pdf", FileType.PDF)
+    name = clean_name("x" * 300 + ".pdf", ENDINGS[FileType.PDF])
     assert len(name) == NAME_MAX and name.endswith("x.pdf")
-    assert len(clean_name("x" * 300, FileType.PDF)) == NAME_MAX
+    assert len(clean_name("x" * 300, ENDINGS[FileType.PDF])) == NAME_MAX

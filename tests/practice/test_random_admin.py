@@ -21,10 +21,11 @@ from practice import conversations, coverage, jobs
 from practice.absences import Absence
 from practice.communicators import Communicator, all_routable, box_of, eligible
 from practice.db import COMMAND, clock_at, db, new_key, now, transaction
+from practice.documents import Section
 from practice.errors import Invalid, NotVisible, Refused, Stale
 from practice.inbox import MOST_BRANCHES, Wanted, own_unread, threads_for
 from practice.people import AccountStatus
-from practice.records import RecordValue, Section
+from practice.records import RecordValue
 from practice.settings import RequestType, the_practice
 from practice.threads import Message, Place, last_message_id, thread_of_box
 from tests.conftest import TITLES, Cast, Player

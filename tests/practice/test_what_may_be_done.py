@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from practice import conversations, inbox, threads, trays
 from practice.communicators import box_of
 from practice.db import COMMAND, clock_at, db, new_key, now, transaction
+from practice.documents import Section
 from practice.drafts import draft_values, save_draft
 from practice.errors import Invalid, NotAllowed, NotVisible, Stale
 from practice.inbox import Wanted
@@ -248,7 +249,7 @@ def test_a_value_of_the_record_is_its_patients_alone(cast):
     for wrong, who in ((key, cast.jihae), (new_key(), cast.sophie)):
         with pytest.raises(NotVisible):
             value_of(db.session(), wrong, who.id)
-    assert [len(values) for values in record_of(cast.jihae.id).sections.values()] == [0] * 7
+    assert [len(values) for values in record_of(cast.jihae.id).sections.values()] == [0] * len(Section)
     assert sum(len(values) for values in record_of(cast.sophie.id).sections.values()) == 2
 
 
