@@ -30,6 +30,8 @@ from web import (
     logo,
     logs,
     metrics,
+    new_email,
+    registering,
     reset,
 )
 
@@ -55,6 +57,8 @@ def create_app(settings: dict[str, Any] | None = None) -> Flask:
     app.register_blueprint(login.blueprint)
     app.register_blueprint(invitations.blueprint)
     app.register_blueprint(reset.blueprint)
+    app.register_blueprint(registering.blueprint)
+    app.register_blueprint(new_email.blueprint)
     app.register_blueprint(logo.blueprint)
     metrics.set_up(app)
     for side in (portal, staff, admin):

@@ -6,6 +6,7 @@ from flask import Blueprint, g
 
 from practice.board import gap_types
 from practice.db import db
+from practice.matching import waiting_count
 from practice.trays import unrouted_count
 from web.formats import lazy_gettext as _l
 from web.formats import present_practice
@@ -26,6 +27,7 @@ MENU = (
     ("admin.mails", "envelope", _l("Mails not sent")),
     ("admin.staff", "people", _l("Staff")),
     ("admin.patients", "person", _l("Patients")),
+    ("admin.registrations", "person-check", _l("Not matched")),
     ("admin.lists", "building", _l("Facilities")),
     ("admin.practice", "pencil", _l("Practice")),
     ("admin.menu", "sliders", _l("Menu Settings")),
@@ -36,12 +38,15 @@ MENU = (
 
 @blueprint.context_processor
 def side_menu() -> dict[str, Any]:
-    """The pages, and the numbers beside *Unrouted* and *Coverage*, read once for each page."""
+    """The pages, and the numbers beside *Unrouted*, *Coverage* and *Not matched*, read once for each page."""
     if "unrouted_count" not in g:
         g.unrouted_count = unrouted_count()
     if "gap_count" not in g:
         g.gap_count = len(gap_types(db.session(), meaningful_use=present_practice().meaningful_use))
-    return {"menu": MENU, "counts": {"admin.unrouted": g.unrouted_count, "admin.coverage": g.gap_count}}
+    if "waiting_count" not in g:
+        g.waiting_count = waiting_count()
+    counts = {"admin.unrouted": g.unrouted_count, "admin.coverage": g.gap_count, "admin.registrations": g.waiting_count}
+    return {"menu": MENU, "counts": counts}
 
 
 from admin import (  # noqa: E402, F401
@@ -58,6 +63,7 @@ from admin import (  # noqa: E402, F401
     openings,
     patients,
     practice,
+    registrations,
     staff,
     trays,
     unrouted,

@@ -104,6 +104,7 @@ class PracticeForm(Form):
     unread_days = number(_l("Its author is told of what stays unread"))
     shows_staff_names = BooleanField(_l("Patients see staff names"))
     asks_physician = BooleanField(_l("Referring physician is required"))
+    can_register = BooleanField(_l("Patients may register themselves"))
     version = HiddenField()
     confirmed = HiddenField()
 

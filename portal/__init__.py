@@ -36,6 +36,7 @@ from portal import (  # noqa: E402, F401
     files,
     home,
     messages,
+    not_matched,
     records,
     results,
     writing,

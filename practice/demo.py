@@ -238,6 +238,7 @@ def _set_up_practice() -> None:
                 opening=OPENING.replace("18:00", "17:00"),
                 meaningful_use=True,
                 is_demo=True,
+                can_register=True,
             )
         )
         for name, address in (("Linden Street", "14 Linden Street"), ("Oak Lane", "3 Oak Lane")):

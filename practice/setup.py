@@ -87,6 +87,7 @@ class Settings:
     unread_days: int
     shows_staff_names: bool
     asks_physician: bool
+    can_register: bool
 
 
 def settings_of(practice: Any) -> Settings:

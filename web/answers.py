@@ -48,6 +48,12 @@ NOTICES = (
     "picked",
     "password-changed",
     "link-asked",
+    "link-sent",
+    "email-changed",
+    "invited",
+    "asked",
+    "refused",
+    "matched",
     "logged-out-there",
 )
 """What a page may say after a redirect, by code: words never travel in addresses or cookies."""

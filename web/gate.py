@@ -177,7 +177,7 @@ def is_poll() -> bool:
     return request.headers.get("X-Poll") == "1"
 
 
-SECRET = ("csrf_token", "present", "password", "password_again")
+SECRET = ("csrf_token", "present", "password", "password_again", "code")
 NEVER_KEPT = (*SECRET, "about", "draft_version", "over", "leaving", "reviewed", "warned", "canned", "attach")
 
 

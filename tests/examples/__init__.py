@@ -12,6 +12,7 @@ from tests.examples import (
     admin_staff,
     admin_trays,
     portal,
+    registering,
     shared,
     staff,
 )
@@ -19,6 +20,7 @@ from tests.examples import (
 EXAMPLES = (
     shared.EXAMPLES
     | portal.EXAMPLES
+    | registering.EXAMPLES
     | staff.EXAMPLES
     | admin.EXAMPLES
     | admin_audit.EXAMPLES
