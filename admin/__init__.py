@@ -2,12 +2,13 @@
 
 from typing import Any
 
+import sqlalchemy as sa
 from flask import Blueprint, g
 
 from practice.board import gap_types
 from practice.db import db
-from practice.matching import waiting_count
-from practice.trays import unrouted_count
+from practice.matching import WAITING_COUNT
+from practice.trays import UNROUTED_COUNT
 from web.formats import lazy_gettext as _l
 from web.formats import present_practice
 from web.gate import ADMIN, guard
@@ -36,17 +37,19 @@ MENU = (
 """Endpoint, icon and label of each page of the side."""
 
 
+MOST_COUNTED = 100  # the menu says 100+ for more
+_COUNTS = sa.select(UNROUTED_COUNT, WAITING_COUNT)
+
+
 @blueprint.context_processor
 def side_menu() -> dict[str, Any]:
     """The pages, and the numbers beside *Unrouted*, *Coverage* and *Not matched*, read once for each page."""
-    if "unrouted_count" not in g:
-        g.unrouted_count = unrouted_count()
+    if "tray_counts" not in g:
+        g.tray_counts = db.session.connection().execute(_COUNTS, {"at_most": MOST_COUNTED + 1}).one()
     if "gap_count" not in g:
         g.gap_count = len(gap_types(db.session(), meaningful_use=present_practice().meaningful_use))
-    if "waiting_count" not in g:
-        g.waiting_count = waiting_count()
-    counts = {"admin.unrouted": g.unrouted_count, "admin.coverage": g.gap_count, "admin.registrations": g.waiting_count}
-    return {"menu": MENU, "counts": counts}
+    counts = dict(zip(("admin.unrouted", "admin.registrations"), g.tray_counts, strict=True))
+    return {"menu": MENU, "counts": counts | {"admin.coverage": g.gap_count}}
 
 
 from admin import (  # noqa: E402, F401

@@ -20,7 +20,7 @@ from practice.coverage import set_staff_status
 from practice.db import SYSTEM, Actor, Transaction, again_if_doubled, db, now, page_within, transaction
 from practice.errors import Invalid, NotVisible, Stale
 from practice.links import LinkEnded, OneTimeLink, Purpose, end_links, end_ways_in, make_link, person_with_link, use_link
-from practice.outbox import Occasion, Undeliverable, invite_by_link_alone, tell, tell_address
+from practice.outbox import Occasion, Undeliverable, take_back, tell, tell_address
 from practice.own_account import must_be_hard_to_guess
 from practice.people import (
     AccountStatus,
@@ -435,7 +435,7 @@ def invite_again(key: str, *, by: Actor) -> str:
     waits to be mailed is not sent. Raises NotVisible, Stale."""
     with transaction(by=by, did="invite", about=key) as tx:
         person = _who_is_invited(tx, key)
-        invite_by_link_alone(tx, person)
+        take_back(tx.session, Occasion.INVITATION, person)  # its link would end this one
         return make_link(tx, person, Purpose.INVITATION)
 
 

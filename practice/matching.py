@@ -115,11 +115,6 @@ def _lies_in(state: MatchState) -> tuple[sa.ColumnElement[bool], ...]:
     return Registration.state == state, Patient.record_number.is_(None), Person.status == status
 
 
-def waiting_count(*, at_most: int = 100) -> int:
-    """How many wait to be matched; `at_most` + 1 where more than `at_most` do."""
-    return db.session.connection().scalar(_WAITING_COUNT, {"at_most": at_most + 1}) or 0
-
-
 _some_waiting = (
     sa.select(Registration.patient_id)
     .join(Patient, Patient.id == Registration.patient_id)
@@ -128,7 +123,8 @@ _some_waiting = (
     .limit(sa.bindparam("at_most"))
     .subquery()
 )
-_WAITING_COUNT = sa.select(sa.func.count()).select_from(_some_waiting)  # built once: every page of the side asks it
+WAITING_COUNT = sa.select(sa.func.count()).select_from(_some_waiting).scalar_subquery()
+"""How many wait to be matched, at most `at_most` (a parameter); built once: every page of the side asks it."""
 
 
 def registration_of(patient: int) -> Any:

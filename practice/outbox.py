@@ -163,9 +163,10 @@ def tell_address(tx: Transaction, occasion: Occasion, person: int | None, *, ema
     tx.commit.has_notices = True
 
 
-def invite_by_link_alone(tx: Transaction, person: int) -> None:
-    """The invitation that still waits to be mailed would end the link that was made meanwhile: it is not sent."""
-    tx.session.execute(sa.delete(Notice).where(Notice.person_id == person, Notice.occasion == Occasion.INVITATION, _IS_OPEN))
+def take_back(session: sa.orm.Session, occasion: Occasion, person: int) -> int:
+    """What a person was to be told of the account is not so any more: notices that still wait are gone. Answers how many."""
+    waits = Notice.person_id == person, Notice.occasion == occasion, Notice.state == NoticeState.WAITING
+    return changed(session, sa.delete(Notice).where(*waits))
 
 
 _WISHES_OF_STAFF = sa.select(Staff.id, Staff.notices).where(

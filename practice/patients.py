@@ -17,7 +17,7 @@ from practice.drafts import Draft
 from practice.errors import Invalid, NotVisible, Stale
 from practice.links import end_ways_in
 from practice.matching import MatchState, move
-from practice.outbox import Notice, NoticeState, Occasion, tell
+from practice.outbox import Notice, NoticeState, Occasion, take_back, tell
 from practice.patient_search import PatientSearch, patient_keys, patients_with, values_of
 from practice.people import (
     AccountStatus,
@@ -219,7 +219,9 @@ def _set_number(tx: Transaction, account: Account, number: str | None) -> None:
     tx.note_change({"record_number": account.record_number}, {"record_number": number})
     tx.session.execute(sa.update(Patient).where(Patient.id == account.id).values(record_number=number))
     move(tx.session, account.id, MatchState.MATCHED if number else MatchState.WAITING)
-    if number and not account.record_number and account.status == AccountStatus.ACTIVE:
+    if not number:
+        take_back(tx.session, Occasion.MATCHED, account.id)
+    elif not account.record_number and account.status == AccountStatus.ACTIVE:
         tell(tx, Occasion.MATCHED, [account.id])
 
 
@@ -254,7 +256,9 @@ def _set_status(tx: Transaction, account: Account, status: AccountStatus) -> Non
         end_sessions_of(tx.session, account.id)
         end_ways_in(tx.session, account.id)
     if AccountStatus.ACTIVE in (account.status, status):  # who was never in is told nothing
-        tell(tx, Occasion.LOCKED if status == AccountStatus.LOCKED else Occasion.UNLOCKED, [account.id])
+        told, before = (Occasion.LOCKED, Occasion.UNLOCKED)[:: 1 if status == AccountStatus.LOCKED else -1]
+        if not take_back(tx.session, before, account.id):  # nobody heard of it yet: it is as if it had not been
+            tell(tx, told, [account.id])
 
 
 # ---- A patient who is also staff -----------------------------------------------------------------

@@ -941,7 +941,7 @@ MUTANTS: list[Mutant] = [
          "test_an_older_window_does_not_overwrite_the_newer_one_after_the_end"),
         ('("csrf_token", "present", ', '("present", ', SECRET),
         ('"present", "password", ', '"present", ', SECRET),
-        ('"password", "password_again")', '"password")', SECRET),
+        ('"password", "password_again", "code")', '"password", "code")', SECRET),
         ("    if not is_allowed(who_may(current_app, request.endpoint), expired):\n        return False\n", "",
          "test_a_form_that_was_never_this_persons_is_not_kept"),
         (" if name not in NEVER_KEPT}", "}", KEPT),
