@@ -9,7 +9,7 @@ from practice.matching import MatchState
 from web.account import Desk
 from web.answers import Answer, to
 from web.formats import lazy_gettext as _l
-from web.forms import AtMost, Filled, Form, tidy
+from web.forms import Filled, Form, tidy
 from web.gate import visitor
 from web.registering import Person
 
@@ -19,7 +19,7 @@ DESK = Desk("portal")
 class CodeForm(Form):
     code = StringField(
         _l("Code of the practice"),
-        [Filled(_l("Write the code.")), AtMost(40, _l("Use at most %(n)s characters.", n=40))],
+        [Filled(_l("Write the code."))],
         filters=[tidy],
         render_kw={"autocomplete": "off", "autocapitalize": "characters"},
     )

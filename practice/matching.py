@@ -165,7 +165,7 @@ def new_code(session: Session, record_number: str, dob: date, *, by: int | None)
 
 def code_of(session: Session, said: str, dob: date) -> MatchCode | None:
     """The code that somebody typed, for whoever was born on that day; held until the end of the transaction."""
-    code = "".join(c for c in said.upper() if c in LETTERS)
+    code = "".join(c for c in said[:100].upper() if c in LETTERS)
     if len(code) != LENGTH:
         return None
     known = MatchCode.code_hash == token_hash(code), MatchCode.dob == dob, *_works()

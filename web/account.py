@@ -15,7 +15,7 @@ from practice.people import NoticePreference
 from web.answers import Answer, to
 from web.formats import gettext as _
 from web.formats import lazy_gettext as _l
-from web.forms import AtMost, Filled, Form, tidy
+from web.forms import Filled, Form, tidy
 from web.gate import visitor
 
 NEW_PASSWORD = {"autocomplete": "new-password"}
@@ -40,7 +40,7 @@ class EmailForm(Form):
     present = present_field()
     email = EmailField(
         _l("New e-mail address"),
-        [Filled(_l("Write the new address.")), AtMost(254, _l("Use at most %(n)s characters.", n=254))],
+        [Filled(_l("Write the new address."))],
         filters=[tidy],
         render_kw={"autocomplete": "email"},
     )

@@ -13,10 +13,10 @@ from practice import registration
 from practice.db import ANONYMOUS
 from practice.errors import Invalid, NotVisible
 from practice.people import Gender
-from practice.registration import PHONE_MAX, Said
+from practice.registration import Said
 from web.answers import Answer, notice, to
 from web.formats import present_practice
-from web.forms import AtMost, DateField, Filled, Form, Meta, tidy
+from web.forms import DateField, Filled, Form, Meta, tidy
 from web.gate import ANYONE, client_address, guard
 from web.new_password import Way
 
@@ -35,17 +35,15 @@ GENDERS = {Gender.FEMALE: _l("Female"), Gender.MALE: _l("Male"), Gender.OTHER: _
 
 
 class Person:
-    """The fields by which the practice knows somebody, wherever patients say them."""
+    """The fields by which the practice knows somebody, wherever patients say them. How long they may be, the verbs say."""
 
     last_name = StringField(
         _l("Last name"),
-        [AtMost(100, _l("Use at most %(n)s characters.", n=100))],
         filters=[tidy],
         render_kw={"autocomplete": "family-name"},
     )
     first_name = StringField(
         _l("First name"),
-        [AtMost(100, _l("Use at most %(n)s characters.", n=100))],
         filters=[tidy],
         render_kw={"autocomplete": "given-name"},
     )
@@ -62,7 +60,6 @@ class Person:
     )
     phone = StringField(
         _l("Phone"),
-        [AtMost(PHONE_MAX, _l("Use at most %(n)s characters.", n=PHONE_MAX))],
         filters=[tidy],
         render_kw={"autocomplete": "tel"},
     )
@@ -76,7 +73,7 @@ class RegisterForm(Person, FlaskForm):
     Meta = Meta
     email = EmailField(
         _l("E-mail"),
-        [Filled(_l("Write your e-mail address.")), AtMost(254, _l("Use at most %(n)s characters.", n=254))],
+        [Filled(_l("Write your e-mail address."))],
         filters=[tidy],
         render_kw={"autocomplete": "email"},
     )

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from practice import matching, patients
-from practice.db import Audit, clock_at, db, now
+from practice.db import COMMAND, Audit, clock_at, db, now, transaction
 from practice.errors import Invalid, NotAllowed, NotVisible, Stale, TooMany
 from practice.matching import TRANSITIONS, MatchCode, MatchState, Registration, Sought
 from practice.outbox import Notice, Occasion
@@ -250,10 +250,9 @@ def test_s7_a_code_that_is_anothers_late_used_or_replaced_matches_nobody(cast: C
         answer = mina.post("/account/not-matched/code", {"code": "x"})
         assert answer.status_code == 422 and "This code does not work." in answer.text
     assert state_of(mina)[1] is None and len(rows("match_code_wrong")) == 5
-    db.session.close()
     for days, works in ((29, True), (31, False)):
-        with clock_at(now() + timedelta(days=days)):
-            assert (matching.code_of(db.session(), late, date(1990, 2, 3)) is not None) == works
+        with clock_at(now() + timedelta(days=days)), transaction(by=COMMAND, did="set_up_tests") as tx:
+            assert (matching.code_of(tx.session, late, date(1990, 2, 3)) is not None) == works
     with clock_at(now() + timedelta(hours=4)):
         assert match_by_code(mina.id, newer, by=mina.actor)
 
