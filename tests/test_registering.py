@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from practice import accounts, jobs, proofs
 from practice.db import ANONYMOUS, COMMAND, WRITE, Actor, clock_at, db, now, transaction
+from practice.errors import NotVisible
 from practice.links import LinkEnded
 from practice.matching import MatchState, Registration
 from practice.outbox import NoticeState, Occasion, Undeliverable
@@ -55,7 +56,10 @@ def test_it_is_there_only_where_the_practice_has_it(cast: Cast) -> None:
         connection.execute(sa.update(Practice.__table__).values(can_register=False))
     assert "/register" not in cast.anonymous.get("/login").text
     before = newest_proof()
-    assert cast.anonymous.get("/register").status_code == send(cast).status_code == 404
+    assert cast.anonymous.get("/register").status_code == cast.anonymous.post("/register", {}).status_code == 404
+    assert send(cast).status_code == 404
+    with pytest.raises(NotVisible):
+        register(said(), by=ANONYMOUS)
     assert cast.anonymous.get(f"/register/{token}").status_code == 400, "links given out before end too"
     with pytest.raises(LinkEnded):
         finish_registration(token, password=PASSWORD)
@@ -127,6 +131,7 @@ def test_a43_f30_who_asks_twenty_times_at_once_gets_equal_answers_and_one_mail(c
     while due():
         pass
     assert len(script.taken) == 1, "what was asked again before it left is one mail"
+    assert [notice.state for notice in asked(Occasion.REGISTRATION)] == [NoticeState.SENT]
     (token,) = links_in(script, "register")
     acts: list[Callable[[], Any]] = [lambda: finish_registration(token, password=PASSWORD)] * 8
     ended = [type(error).__name__ for error in together(cast, *acts)]

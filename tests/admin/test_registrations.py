@@ -116,6 +116,8 @@ def test_a2_who_did_not_register_or_is_matched_corrects_nothing(cast: Cast) -> N
         with pytest.raises(NotVisible):
             correct_registration(player.id, said(), by=player.actor)
     assert cast.sophie.post("/account/not-matched/code", {"code": "22222-22222"}).status_code == 404
+    with pytest.raises(NotVisible):
+        match_by_code(cast.sophie.id, code(cast), by=cast.sophie.actor)
     for player in (cast.sophie, lone):  # the tray is for those who registered
         assert cast.ada.get(f"{URL}/{player.key}").status_code == 404
         assert act(cast, player, "refusal", reason="Unknown").status_code == 404
@@ -241,6 +243,7 @@ def test_s7_a_code_that_is_anothers_late_used_or_replaced_matches_nobody(cast: C
     newer, taken = code(cast), code(cast, "4")
     zoe = registered(cast, "zoe@test.example", first_name="ZOE")
     assert match_by_code(zoe.id, used, by=zoe.actor)
+    patients.unmatch(zoe.key, seen=seen(zoe), by=cast.ada.actor)  # the number is free again, the code is not
     cast.patient("lone", "LEE", record_number="4")
     for wrong in (older, other_day, used):
         assert not match_by_code(mina.id, wrong, by=mina.actor), wrong
