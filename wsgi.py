@@ -31,6 +31,8 @@ from web import (
     logo,
     logs,
     metrics,
+    new_email,
+    registering,
     reset,
     second_step,
 )
@@ -59,6 +61,8 @@ def create_app(settings: dict[str, Any] | None = None) -> Flask:
     app.register_blueprint(second_step.blueprint)
     app.register_blueprint(invitations.blueprint)
     app.register_blueprint(reset.blueprint)
+    app.register_blueprint(registering.blueprint)
+    app.register_blueprint(new_email.blueprint)
     app.register_blueprint(logo.blueprint)
     metrics.set_up(app)
     for side in (portal, staff, admin):

@@ -3,12 +3,14 @@
 from functools import lru_cache
 from typing import Any
 
+import sqlalchemy as sa
 from flask import Blueprint, g, url_for
 from markupsafe import Markup
 
 from practice.board import gap_types
 from practice.db import db
-from practice.trays import unrouted_count
+from practice.matching import WAITING_COUNT
+from practice.trays import UNROUTED_COUNT
 from web.formats import catalogue, icon, present_practice
 from web.formats import lazy_gettext as _l
 from web.gate import ADMIN, guard
@@ -28,6 +30,7 @@ MENU = (
     ("admin.mails", "envelope", _l("Mails not sent")),
     ("admin.staff", "people", _l("Staff")),
     ("admin.patients", "person", _l("Patients")),
+    ("admin.registrations", "person-check", _l("Not matched")),
     ("admin.lists", "building", _l("Facilities")),
     ("admin.practice", "pencil", _l("Practice")),
     ("admin.menu", "sliders", _l("Menu Settings")),
@@ -42,14 +45,19 @@ def _menu(_words: Any) -> list[tuple[str, str, Markup]]:
     return [(endpoint, url_for(endpoint), icon(name) + str(label)) for endpoint, name, label in MENU]
 
 
+MOST_COUNTED = 100  # the menu says 100+ for more
+_COUNTS = sa.select(UNROUTED_COUNT, WAITING_COUNT)
+
+
 @blueprint.context_processor
 def side_menu() -> dict[str, Any]:
-    """The pages, and the numbers beside *Unrouted* and *Coverage*, read once for each page."""
-    if "unrouted_count" not in g:
-        g.unrouted_count = unrouted_count()
+    """The pages, and the numbers beside *Unrouted*, *Coverage* and *Not matched*, read once for each page."""
+    if "tray_counts" not in g:
+        g.tray_counts = db.session.connection().execute(_COUNTS, {"at_most": MOST_COUNTED + 1}).one()
     if "gap_count" not in g:
         g.gap_count = len(gap_types(db.session(), meaningful_use=present_practice().meaningful_use))
-    return {"menu": _menu(catalogue()), "counts": {"admin.unrouted": g.unrouted_count, "admin.coverage": g.gap_count}}
+    counts = dict(zip(("admin.unrouted", "admin.registrations"), g.tray_counts, strict=True))
+    return {"menu": _menu(catalogue()), "counts": counts | {"admin.coverage": g.gap_count}}
 
 
 from admin import (  # noqa: E402, F401
@@ -66,6 +74,7 @@ from admin import (  # noqa: E402, F401
     openings,
     patients,
     practice,
+    registrations,
     second_steps,
     staff,
     trays,

@@ -11,7 +11,7 @@ from wtforms.validators import Optional
 from admin import blueprint
 from practice import patients as accounts
 from practice import sessions
-from practice.accounts import invite_again
+from practice.accounts import invite_again, invite_by_mail
 from practice.db import db
 from practice.errors import Invalid, NotVisible, Stale
 from practice.patients import RECORD_NUMBER_MAX, Account, MergeSeen, NumberTaken, Search
@@ -213,6 +213,11 @@ def invite_patient(key: str) -> Answer:
         place: dict[str, Any] = list_place()
         answer.headers["HX-Push-Url"] = url_for("admin.patient", key=key, **place)
     return answer
+
+
+@blueprint.post("/patients/<key>/invitation-mails")
+def mail_patient_invitation(key: str) -> Answer:
+    return changing(key, lambda form, by: invite_by_mail(key, by=by), done="invited")
 
 
 @blueprint.post("/patients/<key>/merges/<merge>/undo")

@@ -118,6 +118,7 @@ class PracticeForm(Form):
         choices=[SelectChoice(k.value, w) for k, w in ASKED.items()],
         validate_choice=False,
     )
+    can_register = BooleanField(_l("Patients may register themselves"))
     version = HiddenField()
     confirmed = HiddenField()
 

@@ -194,6 +194,16 @@ def invite_staff(key: str) -> Answer:
     return invited(key, token)
 
 
+@blueprint.post("/staff/<key>/invitation-mails")
+def mail_staff_invitation(key: str) -> Answer:
+    one(key)
+    try:
+        accounts.invite_by_mail(key, by=visitor().actor)
+    except Stale:
+        return shown(None, one_now(key), 409, refusal=_("The account is not invited any more: there is nobody to invite."))
+    return to("admin.staff_member", key=key, done="invited", **list_place())
+
+
 def invited(key: str, token: str) -> Answer:
     """The account with the secret of its invitation: this page alone ever has it."""
     account = one_now(key)

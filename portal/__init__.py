@@ -37,6 +37,7 @@ from portal import (  # noqa: E402, F401
     files,
     home,
     messages,
+    not_matched,
     records,
     results,
     second_step,

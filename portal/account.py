@@ -37,6 +37,11 @@ def change_password() -> Answer:
     return shared.change_password(DESK)
 
 
+@blueprint.route("/account/e-mail", methods=["GET", "POST"])
+def change_email() -> Answer:
+    return shared.change_email(DESK)
+
+
 @blueprint.route("/account/mails", methods=["GET", "POST"])
 def mails() -> Answer:
     me = visitor()

@@ -17,9 +17,11 @@ from sqlalchemy.orm import Session
 from practice.communicators import Communicator, Membership, words_of
 from practice.conversations import is_visible
 from practice.coverage import set_staff_status
-from practice.db import Actor, Transaction, again_if_doubled, db, now, page_within, transaction
+from practice.db import SYSTEM, Actor, Transaction, again_if_doubled, db, now, page_within, transaction
 from practice.errors import Invalid, NotVisible, Stale
-from practice.links import LinkEnded, OneTimeLink, Purpose, end_links, make_link, person_with_link, use_link
+from practice.links import LinkEnded, OneTimeLink, Purpose, end_links, end_ways_in, make_link, person_with_link, use_link
+from practice.outbox import Occasion, Undeliverable, take_back, tell, tell_address
+from practice.own_account import must_be_hard_to_guess
 from practice.people import (
     AccountStatus,
     Kind,
@@ -393,7 +395,9 @@ def save_staff(key: str, values: StaffValues, *, seen: str, by: Actor) -> bool:
         was, is_now = ((email_key(one.email), one.is_admin) for one in (before.values, values))
         if was == is_now:
             return False
-        end_links(tx.session, person.id, Purpose.RESET)
+        if was[0] != is_now[0] and person.status == AccountStatus.ACTIVE:
+            tell_address(tx, Occasion.EMAIL_CHANGED, person.id, email=before.values.email)
+        end_ways_in(tx.session, person.id)
         return end_links(tx.session, person.id, Purpose.INVITATION) > 0
 
 
@@ -427,16 +431,45 @@ def enable(key: str, *, by: Actor) -> None:
 
 
 def invite_again(key: str, *, by: Actor) -> str:
-    """The secret of a new invitation of an invited person, staff or patient; older ones end. Raises NotVisible, Stale."""
+    """The secret of a new invitation of an invited person, staff or patient, to be handed over; older ones end, and one that
+    waits to be mailed is not sent. Raises NotVisible, Stale."""
     with transaction(by=by, did="invite", about=key) as tx:
-        must_be_admin(tx)
-        person = tx.session.scalar(sa.select(Person).where(Person.key == key).with_for_update())
-        if person is None:
-            raise NotVisible
-        if person.status != AccountStatus.INVITED:
-            raise Stale("the invitation was accepted, or the account is closed")
-        tx.patient = person.id if person.kind == Kind.PATIENT else None
-        return make_link(tx, person.id, Purpose.INVITATION)
+        person = _who_is_invited(tx, key)
+        take_back(tx.session, Occasion.INVITATION, person)  # its link would end this one
+        return make_link(tx, person, Purpose.INVITATION)
+
+
+def invite_by_mail(key: str, *, by: Actor) -> None:
+    """Queues the mail that invites a person, staff or patient; its link is made when it leaves (`invitation_link_for`).
+
+    Raises NotVisible, Stale.
+    """
+    with transaction(by=by, did="invite_by_mail", about=key) as tx:
+        tell(tx, Occasion.INVITATION, [_who_is_invited(tx, key)])
+
+
+def _who_is_invited(tx: Transaction, key: str) -> int:
+    must_be_admin(tx)
+    person = tx.session.scalar(sa.select(Person).where(Person.key == key).with_for_update())
+    if person is None:
+        raise NotVisible
+    if person.status != AccountStatus.INVITED:
+        raise Stale("the invitation was accepted, or the account is closed")
+    tx.patient = person.id if person.kind == Kind.PATIENT else None
+    return person.id
+
+
+def invitation_link_for(person: int, *, token: str = "") -> str:
+    """The secret of a fresh link, made as its mail leaves; older ones end. `token` as in make_link.
+
+    Raises Undeliverable when the person (an id) is not invited any more.
+    """
+    with transaction(by=SYSTEM, did="make_invitation_link") as tx:
+        found = tx.session.get_one(Person, person, with_for_update=True)
+        if found.status != AccountStatus.INVITED:
+            raise Undeliverable("the account is not invited any more")
+        tx.about, tx.patient = found.key, found.id if found.kind == Kind.PATIENT else None
+        return make_link(tx, person, Purpose.INVITATION, token=token)
 
 
 def invited(token: str) -> Person:
@@ -451,11 +484,12 @@ def accept_invitation(token: str, *, password: str, address: str | None = None) 
     """The invited person's first password, from a network `address`: the account is active, and what waited for it is
     delivered. Logs nobody in.
 
-    Raises LinkEnded, Invalid for a password that is too short or too long.
+    Raises LinkEnded, Invalid for a password that is too short, too long or easy to guess.
     """
     person = invited(token)
     by = Actor(person.id, person.name, address=address)
     check_password(password)
+    must_be_hard_to_guess(password, person)
     hashed = hash_password(password)  # slow: not while anybody waits for a lock
     with transaction(by=by, did="accept_invitation", about=person.key) as tx:
         if person.kind == Kind.STAFF:

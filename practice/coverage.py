@@ -29,7 +29,7 @@ from practice.conversations import clean, release_lost_claims
 from practice.db import Actor, Transaction, counted, db, new_key, now, transaction
 from practice.drafts import delete_draft
 from practice.errors import Invalid, NotAllowed, NotVisible, Refused, Stale
-from practice.links import Purpose, end_links
+from practice.links import end_ways_in
 from practice.people import AccountStatus, Kind, Person, Staff, active_admins, must_be_admin, title_key
 from practice.sessions import end_sessions_of
 from practice.settings import Facility, RequestType, the_practice
@@ -219,7 +219,7 @@ def set_staff_status(staff_key: str, status: AccountStatus, *, by: Actor) -> Non
             if tx.session.get_one(Staff, person.id).is_admin and not tx.session.scalar(others.limit(1)):
                 raise NotAllowed("the last active admin")
             end_sessions_of(tx.session, person.id)
-            end_links(tx.session, person.id, Purpose.RESET)
+            end_ways_in(tx.session, person.id)
         tx.note_change({"status": person.status}, {"status": status})
         stands_in = set(standing_for(tx.session, [person.id]))
         person.status = status

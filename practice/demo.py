@@ -240,6 +240,7 @@ def _set_up_practice() -> None:
                 meaningful_use=True,
                 is_demo=True,
                 second_step=SecondStepFor.NOBODY,
+                can_register=True,
             )
         )
         for name, address in (("Linden Street", "14 Linden Street"), ("Oak Lane", "3 Oak Lane")):

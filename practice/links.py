@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from practice.db import Model, Transaction, changed, choice, now
 from practice.errors import Refused
 from practice.people import token_hash
+from practice.proofs import end_proofs
 
 
 class Purpose(StrEnum):
@@ -58,6 +59,12 @@ def end_links(session: Session, person: int, purpose: Purpose) -> int:
     """Whatever was given out for this purpose works no more. Answers how many still worked."""
     of_them = OneTimeLink.person_id == person, OneTimeLink.purpose == purpose, OneTimeLink.used_at.is_(None)
     return changed(session, sa.update(OneTimeLink).where(*of_them, OneTimeLink.ends_at > now()).values(ends_at=now()))
+
+
+def end_ways_in(session: Session, person: int) -> None:
+    """Another password, address, role or status: what was given out before to choose another password or address is void."""
+    end_links(session, person, Purpose.RESET)
+    end_proofs(session, person)
 
 
 def person_with_link(session: Session, token: str, purpose: Purpose) -> int:

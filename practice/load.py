@@ -781,7 +781,7 @@ class _Trail:
         for person in people:
             writer.add(
                 Notice,
-                (writer.take(Notice), _key(self.chance), occasion.value, person, thread.id, thread.last_message)
+                (writer.take(Notice), _key(self.chance), occasion.value, person, None, None, thread.id, thread.last_message)
                 + (NoticeState.SENT.value, 1, writer.stamp(sent + outbox.LEASE), created, writer.stamp(sent)),
             )
 

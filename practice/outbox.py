@@ -13,6 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from practice.calendar import at_local, local_day
 from practice.db import Actor, Model, Transaction, changed, choice, db, new_key, now, transaction
 from practice.people import AccountStatus, NoticePreference, Patient, Person, Staff, must_be_admin
+from practice.proofs import EmailProof
 from practice.settings import Practice
 
 
@@ -43,15 +44,46 @@ class Occasion(StrEnum):
     RESET = "reset"  # to whoever has the account: a link to choose another password
     SECOND_STEP = "second_step"  # to whoever has the account: the second step of the log-in was set up, changed or taken away
     RECOVERY = "recovery"  # to whoever has the account: somebody came in with a recovery code
+    INVITATION = "invitation"  # to who is invited: a link to choose the first password
+    REGISTRATION = "registration"  # to an address that somebody registers with: a link that proves it
+    HAS_ACCOUNT = "has_account"  # to whoever has it: somebody wanted to register with this address, or to change to it
+    EMAIL_ASKED = "email_asked"  # to whoever has the account: another address was named for it
+    NEW_EMAIL = "new_email"  # to that address: a link that proves it
+    EMAIL_CHANGED = "email_changed"  # to the address before: the account has another one now
+    LOCKED = "locked"  # to the patient: nobody logs in with the account any more
+    UNLOCKED = "unlocked"  # to the patient: it is open again
+    MATCHED = "matched"  # to the patient: the practice knows now whose account it is
+    ASKED = "asked"  # to the patient: it does not, and asks
+    TO_MATCH = "to_match"  # to admins: somebody has registered
     SEVERAL = "several"  # a mail to staff that tells of more than one of these; no notice is of it
 
 
-TRAYS = frozenset({Occasion.UNROUTED, Occasion.ESCALATED})
+TRAYS = frozenset({Occasion.UNROUTED, Occasion.ESCALATED, Occasion.TO_MATCH})
 """To admins, whatever they wish: who wants no mails has them in the morning's, since nobody else may know."""
-ACCOUNT = frozenset({Occasion.PASSWORD, Occasion.RESET, Occasion.SECOND_STEP, Occasion.RECOVERY})
+ACCOUNT = frozenset(
+    {
+        Occasion.PASSWORD,
+        Occasion.RESET,
+        Occasion.SECOND_STEP,
+        Occasion.RECOVERY,
+        Occasion.INVITATION,
+        Occasion.REGISTRATION,
+        Occasion.HAS_ACCOUNT,
+        Occasion.EMAIL_ASKED,
+        Occasion.NEW_EMAIL,
+        Occasion.EMAIL_CHANGED,
+        Occasion.LOCKED,
+        Occasion.UNLOCKED,
+        Occasion.MATCHED,
+        Occasion.ASKED,
+    }
+)
 """Of the account itself: told at once, whatever somebody wishes."""
 MESSAGE_BOX = frozenset(Occasion) - TRAYS - ACCOUNT - {Occasion.ANSWERED, Occasion.REMINDER}
 """To staff as each wishes: of what is found in the Message Box, told together in one mail, and to those who may see it."""
+TOLD_WHILE = {Occasion.INVITATION: AccountStatus.INVITED, Occasion.LOCKED: AccountStatus.LOCKED}
+"""The status of an account whose owner is told; of all others: active."""
+PROVES = frozenset({Occasion.REGISTRATION, Occasion.NEW_EMAIL})
 
 
 def told_with(occasion: Occasion) -> frozenset[Occasion]:
@@ -73,13 +105,16 @@ class NoticeState(StrEnum):
 
 
 class Notice(Model):
-    """One row for each person and occasion."""
+    """One row for each person and occasion. `email`: where it goes, if not to the person's address; without a person it goes to
+    whoever has that mailbox. `proof_id`: what its link proves."""
 
     __tablename__ = "outbox"
     id: Mapped[int] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(sa.String(22), unique=True)  # becomes the Message-ID
     occasion: Mapped[Occasion] = mapped_column(choice(Occasion, is_checked=False))
-    person_id: Mapped[int] = mapped_column(sa.ForeignKey("person.id"))
+    person_id: Mapped[int | None] = mapped_column(sa.ForeignKey("person.id"))
+    email: Mapped[str | None] = mapped_column(sa.String(254))
+    proof_id: Mapped[int | None] = mapped_column(sa.ForeignKey("email_proof.id"), index=True)
     # None for what is about the account itself.
     thread_id: Mapped[int | None] = mapped_column(sa.ForeignKey("thread.id"))
     message_id: Mapped[int | None] = mapped_column(sa.ForeignKey("message.id"))
@@ -121,6 +156,21 @@ def tell(
     wishes = dict(tx.session.connection().execute(_WISHES_OF_STAFF, {"people": told}).all()) if told else {}
     due = {one: _due(tx.session, occasion, wishes.get(one, NoticePreference.EACH), at or now()) for one in told}
     _queue(tx, [(occasion, person, when) for person, when in due.items() if when], thread, message)
+
+
+def tell_address(tx: Transaction, occasion: Occasion, person: int | None, *, email: str, proof: int | None = None) -> None:
+    """Queues a notice of an account to this address, whichever the person has. `person` None: who registers has no account."""
+    at = now()
+    queued = Notice(key=new_key(), occasion=occasion, person_id=person, email=email, proof_id=proof, created_at=at, next_at=at)
+    queued.state, queued.attempts = NoticeState.WAITING, 0
+    tx.session.add(queued)
+    tx.commit.has_notices = True
+
+
+def take_back(session: sa.orm.Session, occasion: Occasion, person: int) -> int:
+    """What a person was to be told of the account is not so any more: notices that still wait are gone. Answers how many."""
+    waits = Notice.person_id == person, Notice.occasion == occasion, Notice.state == NoticeState.WAITING
+    return changed(session, sa.delete(Notice).where(*waits))
 
 
 _WISHES_OF_STAFF = sa.select(Staff.id, Staff.notices).where(
@@ -221,15 +271,16 @@ def wish_changed(session: sa.orm.Session, person: int, wish: NoticePreference) -
 @dataclass(frozen=True)
 class Leased:
     """A mail to be sent. `key` becomes its Message-ID; `ids`: the notices that it brings; `threads`: what they are about;
-    `until`: when the lease ends, by which its holder knows it."""
+    `until`: when the lease ends, by which its holder knows it; `person`: None who registers; `proof`: what its link proves."""
 
     ids: list[int]
     key: str
     occasion: Occasion
-    person: int
+    person: int | None
     email: str
     threads: list[int]
     until: datetime
+    proof: int | None = None
 
 
 _IS_OPEN = sa.text("state IN ('waiting', 'leased')")
@@ -241,6 +292,14 @@ _DUE = (
     .limit(1)
     # The person too: while one worker gathers what goes in their mail, no other begins a second one.
     .with_for_update(skip_locked=True, key_share=True)
+)
+
+_DUE_TO_NOBODY = (  # to who registers; a query of its own, since what is there or not cannot be held
+    sa.select(Notice.id)
+    .where(_IS_OPEN, Notice.next_at <= sa.bindparam("at"), Notice.person_id.is_(None))
+    .order_by(Notice.next_at)
+    .limit(1)
+    .with_for_update(skip_locked=True)
 )
 
 
@@ -274,25 +333,31 @@ def lease(session: sa.orm.Session, sees: Sees) -> Leased | None:
     handed on, of no appointment that is off, no staff of what they may not see any more.
     """
     at = now()
-    notice = session.get(Notice, session.scalar(_DUE, {"at": at}) or 0)
+    notice = session.get(Notice, session.scalar(_DUE, {"at": at}) or session.scalar(_DUE_TO_NOBODY, {"at": at}) or 0)
     if notice is None:
         return None
-    together = [notice] if notice.occasion == Occasion.PASSWORD else _in_one_mail(session, notice, at)
+    is_alone = notice.occasion == Occasion.PASSWORD or notice.email is not None
+    together = [notice] if is_alone else _in_one_mail(session, notice, at)
     for one in together:
         one.state, one.next_at = NoticeState.LEASED, at + LEASE
         one.attempts += 1
     session.flush()
-    person = session.get_one(Person, notice.person_id)
-    if person.status != AccountStatus.ACTIVE:
+    has_ended = notice.occasion in PROVES and _turn_to_owner(session, notice)
+    person = session.get_one(Person, notice.person_id) if notice.person_id else None
+    if has_ended or (person and person.status != TOLD_WHILE.get(notice.occasion, AccountStatus.ACTIVE)):
+        is_of_its_time = has_ended or notice.occasion in TOLD_WHILE  # an invitation that was accepted is missed by nobody
         for one in together:
-            one.state = NoticeState.DEAD
+            if is_of_its_time:
+                session.delete(one)
+            else:
+                one.state = NoticeState.DEAD
         together = []
     gone = set(session.scalars(_OPENED, {"ids": [one.id for one in together if one.occasion in OF_AN_ANSWER]}))
     gone |= set(session.scalars(_MENDED, {"ids": [one.id for one in together], "now": at, "soon": at + REMINDED}))
     gone |= {
         n.id
         for n in together
-        if n.occasion in MESSAGE_BOX and n.id not in gone and not sees(session, n.person_id, n.thread_id or 0)
+        if n.occasion in MESSAGE_BOX and n.id not in gone and not sees(session, n.person_id or 0, n.thread_id or 0)
     }
     for one in together:
         if one.id in gone:
@@ -303,11 +368,28 @@ def lease(session: sa.orm.Session, sees: Sees) -> Leased | None:
         [one.id for one in left],
         left[0].key if left else "",
         occasion_of(n.occasion for n in left or [notice]),
-        person.id,
-        person.email,
+        notice.person_id,
+        notice.email or (person.email if person else ""),
         threads,
         at + LEASE,
+        notice.proof_id,
     )
+
+
+def _turn_to_owner(session: sa.orm.Session, notice: Notice) -> bool:
+    """Where the address has an account, its owner is told that instead, or invited where that was not accepted yet: nobody but
+    who has the mailbox learns it. Answers whether nothing is to be sent: what it proves was replaced or used."""
+    proof = session.get(EmailProof, notice.proof_id or 0, with_for_update=True)
+    if proof is None or proof.ended_at:
+        return True
+    owner = session.scalar(sa.select(Person).where(Person.email_key == proof.email_key))
+    if owner is None:
+        return False
+    proof.ended_at = now()
+    notice.person_id, notice.email = owner.id, None
+    is_invited = owner.status == AccountStatus.INVITED and notice.occasion == Occasion.REGISTRATION
+    notice.occasion = Occasion.INVITATION if is_invited else Occasion.HAS_ACCOUNT
+    return False
 
 
 def _in_one_mail(session: sa.orm.Session, notice: Notice, at: datetime) -> list[Notice]:
@@ -357,14 +439,19 @@ def send_leased(session: sa.orm.Session, leased: Leased, send: Callable[[Leased]
 MOST_DEAD = 100  # shown at once
 LATE = timedelta(minutes=10)  # so long after its time a notice is not sent because nobody sends, or nobody takes it
 _DEAD = sa.text("state = 'dead'")
+_IS_MISSED = Person.status == sa.case(
+    *((Notice.occasion == occasion, sa.literal(status, Person.status.type)) for occasion, status in TOLD_WHILE.items()),
+    else_=sa.literal(AccountStatus.ACTIVE, Person.status.type),
+)
 
 
 def dead_notices() -> list[Any]:
     """Notices that nobody got, the newest first: key, occasion, when it was queued, how often it was tried, and for whom. Of
     people without an active account none is told, and none is shown."""
-    columns = Notice.key, Notice.occasion, Notice.created_at, Notice.attempts, Person.last_name, Person.first_name, Person.email
+    email = sa.func.coalesce(Notice.email, Person.email).label("email")
+    columns = Notice.key, Notice.occasion, Notice.created_at, Notice.attempts, Person.last_name, Person.first_name, email
     dead = sa.select(*columns).join(Person, Person.id == Notice.person_id).where(sa.text("outbox.state = 'dead'"))
-    dead = dead.where(Person.status == AccountStatus.ACTIVE).order_by(Notice.id.desc()).limit(MOST_DEAD)
+    dead = dead.where(_IS_MISSED).order_by(Notice.id.desc()).limit(MOST_DEAD)
     return list(db.session.execute(dead))
 
 
@@ -378,8 +465,8 @@ def try_again(key: str = "", *, by: Actor) -> int:
     """An admin has a notice that is dead tried anew, or (without a key) all of them. Answers how many. Raises NotAllowed."""
     with transaction(by=by, did="try_notices_again") as tx:
         must_be_admin(tx)
-        active = sa.select(Person.id).where(Person.status == AccountStatus.ACTIVE)
-        dead = sa.update(Notice).where(_DEAD, Notice.person_id.in_(active), *([Notice.key == key] if key else []))
+        missed = sa.exists().where(Person.id == Notice.person_id, _IS_MISSED)
+        dead = sa.update(Notice).where(_DEAD, missed, *([Notice.key == key] if key else []))
         done = changed(tx.session, dead.values(state=NoticeState.WAITING, attempts=0, next_at=now()))
         tx.details["notices"] = done
         tx.commit.has_notices = tx.commit.has_notices or done > 0

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from practice.db import Actor, changed, db, now, transaction
 from practice.errors import Invalid, NotAllowed, NotVisible, Stale
-from practice.links import Purpose, end_links
+from practice.links import end_ways_in
 from practice.outbox import Occasion, tell, wish_changed
 from practice.people import (
     AccountStatus,
@@ -48,7 +48,7 @@ def change_password(visitor: Visitor, *, present: str, new: str, by: Actor) -> s
         own = LoginSession.id == visitor.session_id, LoginSession.ended_at.is_(None)
         if not changed(tx.session, sa.update(LoginSession).where(*own).values(key_hash=token_hash(key))):
             raise Stale("the session has ended")
-        end_links(tx.session, visitor.person_id, Purpose.RESET)
+        end_ways_in(tx.session, visitor.person_id)
         tell(tx, Occasion.PASSWORD, [visitor.person_id])
     return key
 

@@ -16,8 +16,9 @@ from practice.conversations import clean
 from practice.db import Actor, Model, Transaction, again_if_doubled, changed, db, now, transaction
 from practice.drafts import Draft
 from practice.errors import Invalid, NotVisible, Stale
-from practice.links import Purpose, end_links
-from practice.outbox import Notice, NoticeState, Occasion
+from practice.links import end_ways_in
+from practice.matching import MatchState, move
+from practice.outbox import Notice, NoticeState, Occasion, take_back, tell
 from practice.patient_search import PatientSearch, patient_keys, patients_with, values_of
 from practice.people import (
     AccountStatus,
@@ -186,8 +187,8 @@ def _locked(session: Session, *keys: str) -> list[Account]:
     return [account_of(session, key) for key in keys]
 
 
-def _open_account(tx: Transaction, key: str, seen: str) -> Account:
-    """The account to be changed. Raises NotVisible, Invalid when it was merged into another one, Stale."""
+def open_account(tx: Transaction, key: str, seen: str) -> Account:
+    """The account to be changed by an admin, held. Raises NotVisible, Invalid when it was merged into another one, Stale."""
     must_be_admin(tx)
     (account,) = _locked(tx.session, key)
     tx.patient = account.id
@@ -214,7 +215,7 @@ def match(patient_key: str, *, record_number: str, seen: str, by: Actor) -> None
     """Matches the account to a number of the practice's record. Raises NotVisible, Invalid, NumberTaken, Stale."""
     number = " ".join(clean("record_number", record_number, RECORD_NUMBER_MAX).split())
     with transaction(by=by, did="match_patient", about=patient_key) as tx:
-        account = _open_account(tx, patient_key, seen)
+        account = open_account(tx, patient_key, seen)
         taken = sa.select(Person.key).join(Patient, Patient.id == Person.id).where(Patient.record_number == number)
         if other := tx.session.scalar(taken.where(Patient.id != account.id)):
             raise NumberTaken(account_of(tx.session, other))
@@ -224,31 +225,41 @@ def match(patient_key: str, *, record_number: str, seen: str, by: Actor) -> None
 def unmatch(patient_key: str, *, seen: str, by: Actor) -> None:
     """Takes the record number away. Raises NotVisible, Stale."""
     with transaction(by=by, did="unmatch_patient", about=patient_key) as tx:
-        _set_number(tx, _open_account(tx, patient_key, seen), None)
+        _set_number(tx, open_account(tx, patient_key, seen), None)
 
 
 def _set_number(tx: Transaction, account: Account, number: str | None) -> None:
     tx.note_change({"record_number": account.record_number}, {"record_number": number})
     tx.session.execute(sa.update(Patient).where(Patient.id == account.id).values(record_number=number))
+    move(tx.session, account.id, MatchState.MATCHED if number else MatchState.WAITING)
+    if not number:
+        take_back(tx.session, Occasion.MATCHED, account.id)
+    elif not account.record_number and account.status == AccountStatus.ACTIVE:
+        tell(tx, Occasion.MATCHED, [account.id])
 
 
 def lock(patient_key: str, *, seen: str, by: Actor) -> None:
     """Nobody logs in with it any more, and every session ends at once. Raises NotVisible, Stale."""
     with transaction(by=by, did="lock_patient", about=patient_key) as tx:
-        account = _open_account(tx, patient_key, seen)
+        account = open_account(tx, patient_key, seen)
         if account.status == AccountStatus.LOCKED:
             raise Stale("locked before")
         _set_status(tx, account, AccountStatus.LOCKED)
 
 
 def unlock(patient_key: str, *, seen: str, by: Actor) -> None:
-    """Back to what it was: active, or invited where no password was ever chosen. Raises NotVisible, Stale."""
+    """Back to what it was: active, or invited where no password was ever chosen; who was refused waits to be matched again.
+
+    Raises NotVisible, Stale.
+    """
     with transaction(by=by, did="unlock_patient", about=patient_key) as tx:
-        account = _open_account(tx, patient_key, seen)
+        account = open_account(tx, patient_key, seen)
         if account.status != AccountStatus.LOCKED:
             raise Stale("unlocked before")
         has_password = tx.session.scalar(sa.select(Person.password_hash.is_not(None)).where(Person.id == account.id))
         _set_status(tx, account, AccountStatus.ACTIVE if has_password else AccountStatus.INVITED)
+        if account.record_number is None:
+            move(tx.session, account.id, MatchState.WAITING)
 
 
 def _set_status(tx: Transaction, account: Account, status: AccountStatus) -> None:
@@ -256,7 +267,11 @@ def _set_status(tx: Transaction, account: Account, status: AccountStatus) -> Non
     tx.session.execute(sa.update(Person).where(Person.id == account.id).values(status=status))
     if status == AccountStatus.LOCKED:
         end_sessions_of(tx.session, account.id)
-        end_links(tx.session, account.id, Purpose.RESET)
+        end_ways_in(tx.session, account.id)
+    if AccountStatus.ACTIVE in (account.status, status):  # who was never in is told nothing
+        told, before = (Occasion.LOCKED, Occasion.UNLOCKED)[:: 1 if status == AccountStatus.LOCKED else -1]
+        if not take_back(tx.session, before, account.id):  # nobody heard of it yet: it is as if it had not been
+            tell(tx, told, [account.id])
 
 
 # ---- A patient who is also staff -----------------------------------------------------------------
@@ -270,7 +285,7 @@ def link_staff(patient_key: str, *, staff_login: str, seen: str, by: Actor) -> N
     """
     with transaction(by=by, did="link_staff", about=patient_key) as tx:
         hold_routing_still(tx.session, to_change_it=True)
-        account = _open_account(tx, patient_key, seen)
+        account = open_account(tx, patient_key, seen)
         if account.staff_id:
             raise Invalid("login", "This patient is linked to another staff account.")
         staff = tx.session.scalar(sa.select(Staff).where(Staff.login_key == email_key(staff_login)).with_for_update())
@@ -288,7 +303,7 @@ def unlink_staff(patient_key: str, *, seen: str, by: Actor) -> None:
     """They are two humans: what waited for the member of staff is delivered. Raises NotVisible, Stale."""
     with transaction(by=by, did="unlink_staff", about=patient_key) as tx:
         hold_routing_still(tx.session, to_change_it=True)
-        account = _open_account(tx, patient_key, seen)
+        account = open_account(tx, patient_key, seen)
         if account.staff_id is None:
             raise Stale("unlinked before")
         _link(tx.session, account.staff_id, None)
@@ -573,6 +588,8 @@ def _give_number(session: Session, number: str, giver: int, taker: int) -> None:
     """In this order: no two accounts ever have it."""
     session.execute(sa.update(Patient).where(Patient.id == giver).values(record_number=None))
     session.execute(sa.update(Patient).where(Patient.id == taker).values(record_number=number))
+    move(session, giver, MatchState.WAITING)
+    move(session, taker, MatchState.MATCHED)
 
 
 _Twin = aliased(Notice, name="twin")

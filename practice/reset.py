@@ -5,7 +5,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 
 from practice.db import SYSTEM, Actor, changed, db, new_key, now, transaction
-from practice.links import LinkEnded, Purpose, make_link, person_with_link, use_link
+from practice.links import LinkEnded, Purpose, end_ways_in, make_link, person_with_link, use_link
 from practice.outbox import Notice, NoticeState, Occasion, Undeliverable, tell
 from practice.own_account import must_be_hard_to_guess
 from practice.people import AccountStatus, Kind, Person, check_password, email_key, hash_password
@@ -85,4 +85,5 @@ def reset_password(token: str, *, password: str, address: str | None = None) -> 
         tx.patient = held.id if held.kind == Kind.PATIENT else None
         end_sessions_of(tx.session, held.id)
         open_again(tx, Guessed.PASSWORD, held.email)
+        end_ways_in(tx.session, held.id)
         tell(tx, Occasion.PASSWORD, [held.id])

@@ -64,6 +64,7 @@ class Visitor:
     name: str
     login: str
     dob: Any
+    is_matched: bool  # a patient's account has a number of the practice's record
     seen_at: datetime
     idle_ends_at: datetime
     ends_at: datetime
@@ -118,6 +119,7 @@ _VISITOR = (
         Staff.uses_shortcuts,
         Staff.login,
         Patient.dob,
+        Patient.record_number,
         _UNREAD.label("unread"),
         *(column for column in Practice.__table__.columns if column.name != "id"),
     )
@@ -153,6 +155,7 @@ def visitor_with(key: str, *, address: str | None = None) -> tuple[Visitor, Any]
         name=full_name(row.last_name, row.first_name),
         login=row.login or "",
         dob=row.dob,
+        is_matched=row.record_number is not None,
         seen_at=row.seen_at,
         idle_ends_at=row.idle_ends_at,
         ends_at=row.ends_at,

@@ -66,6 +66,7 @@ class Practice(Model):
     meaningful_use: Mapped[bool]
     shows_staff_names: Mapped[bool]
     asks_physician: Mapped[bool]  # Referring physician is required
+    can_register: Mapped[bool] = mapped_column(server_default=sa.false())  # who has no account yet may make one
     is_demo: Mapped[bool]
     opening: Mapped[str] = mapped_column(sa.Text, server_default=OPENING)  # JSON: for each weekday from Monday [from, to] or null
     claim_hours: Mapped[int] = mapped_column(server_default="4")  # business hours a claim holds
@@ -163,6 +164,7 @@ def new_practice() -> Practice:
         meaningful_use=False,
         shows_staff_names=False,
         asks_physician=False,
+        can_register=False,
         is_demo=False,
         region="",
         promise_appointment=3,

@@ -89,6 +89,7 @@ class Settings:
     shows_staff_names: bool
     asks_physician: bool
     second_step: str
+    can_register: bool
 
 
 def settings_of(practice: Any) -> Settings:

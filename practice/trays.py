@@ -158,13 +158,9 @@ def lies_in(tray: Tray, key: str) -> bool:
     return place_in(tray, key, is_newer=False) is not None
 
 
-def unrouted_count(*, at_most: int = 100) -> int:
-    """How many threads wait for a recipient; `at_most` + 1 where more than `at_most` do."""
-    return db.session.connection().scalar(_UNROUTED_COUNT, {"at_most": at_most + 1}) or 0
-
-
 _some_unrouted = sa.select(Thread.id).where(Thread.unrouted_since.is_not(None)).limit(sa.bindparam("at_most")).subquery()
-_UNROUTED_COUNT = sa.select(sa.func.count()).select_from(_some_unrouted)  # built once: every page of the side asks it
+UNROUTED_COUNT = sa.select(sa.func.count()).select_from(_some_unrouted).scalar_subquery()
+"""How many threads wait for a recipient, at most `at_most` (a parameter); built once: every page of the side asks it."""
 
 
 def last_handing(key: str) -> Any:

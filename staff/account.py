@@ -46,6 +46,11 @@ def change_password() -> Answer:
     return shared.change_password(DESK)
 
 
+@blueprint.route("/account/e-mail", methods=["GET", "POST"])
+def change_email() -> Answer:
+    return shared.change_email(DESK)
+
+
 @blueprint.get("/account/log-ins")
 def log_ins() -> Answer:
     return shared.log_ins(DESK)

@@ -94,6 +94,14 @@ def test_create_admin_refuses_a_short_password_with_a_sentence(app):
     assert answer.exit_code == 1 and "15 to 256" in answer.output and "Traceback" not in answer.output
 
 
+@pytest.mark.parametrize("password", ["123456789012345", "boss-boss-boss-boss", "I am the boss here", "B O - A D A M S"])
+def test_a12_create_admin_refuses_a_password_that_is_easy_to_guess(app, password):
+    words = ["--email", "boss@clinic.example", "--last-name", "ADAMS", "--first-name", "BO", "--login", "boss"]
+    answer = app.test_cli_runner().invoke(args=["create-admin", *words, "--password", password])
+    assert answer.exit_code == 1 and "password" in answer.output
+    assert db.session.scalar(sa.select(sa.func.count()).select_from(Person)) == 0
+
+
 @pytest.mark.parametrize(
     "words", [["--email", "not an address", "--login", "b"], ["--email", "ada@test.example", "--login", "b"]]
 )

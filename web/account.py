@@ -5,30 +5,44 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import render_template, request, session, url_for
-from wtforms import PasswordField, RadioField
+from wtforms import EmailField, PasswordField, RadioField
 from wtforms.fields import SelectChoice
 from wtforms.validators import AnyOf
 
-from practice import audit, own_account
+from practice import audit, own_account, own_email
 from practice.errors import Invalid, NotAllowed
 from practice.people import NoticePreference
 from web.answers import Answer, to
 from web.formats import gettext as _
 from web.formats import lazy_gettext as _l
-from web.forms import Filled, Form
+from web.forms import Filled, Form, tidy
 from web.gate import visitor
 
 NEW_PASSWORD = {"autocomplete": "new-password"}
 ONE_OF_THREE = _l("Choose one of the three.")
 
 
-class PasswordForm(Form):
-    present = PasswordField(
+def present_field() -> PasswordField:
+    return PasswordField(
         _l("Present password"), [Filled(_l("Write your present password."))], render_kw={"autocomplete": "current-password"}
     )
+
+
+class PasswordForm(Form):
+    present = present_field()
     password = PasswordField(_l("New password"), [Filled(_l("Write a password."))], render_kw=NEW_PASSWORD)
     password_again = PasswordField(
         _l("The same password again"), [Filled(_l("Write the password once more."))], render_kw=NEW_PASSWORD
+    )
+
+
+class EmailForm(Form):
+    present = present_field()
+    email = EmailField(
+        _l("New e-mail address"),
+        [Filled(_l("Write the new address."))],
+        filters=[tidy],
+        render_kw={"autocomplete": "email"},
     )
 
 
@@ -77,12 +91,33 @@ def change_password(desk: Desk) -> Answer:
         form.put(error)
         return desk.page("password.html", 422, form=form)
     except NotAllowed:
-        audit.note(by=me.actor, did="denied", about=f"{desk.side}.change_password")
-        form.present.errors = [_("This is not your present password.")]
+        refuse_present(desk, "change_password", form)
         return desk.page("password.html", 403, form=form)
     session.clear()  # the cookie as it was before opens nothing any more
     session["key"] = key
     return to(f"{desk.side}.change_password", done="password-changed")
+
+
+def refuse_present(desk: Desk, view: str, form: Any) -> None:
+    audit.note(by=visitor().actor, did="denied", about=f"{desk.side}.{view}")
+    form.present.errors = [_("This is not your present password.")]
+
+
+def change_email(desk: Desk) -> Answer:
+    if request.method != "POST":
+        return desk.page("email.html", form=EmailForm(formdata=None))
+    form, me = EmailForm(), visitor()
+    if not form.validate_on_submit():
+        return desk.page("email.html", 422, form=form)
+    try:
+        own_email.ask_for_new_email(me, present=form.present.data, email=form.email.data, by=me.actor)
+    except Invalid as error:
+        form.put(error)
+        return desk.page("email.html", 422, form=form)
+    except NotAllowed:
+        refuse_present(desk, "change_email", form)
+        return desk.page("email.html", 403, form=form)
+    return to(f"{desk.side}.change_email", done="link-sent")
 
 
 def log_ins(desk: Desk) -> Answer:

@@ -17,6 +17,7 @@ from practice import load as loading
 from practice.db import COMMAND, WRITE, Base, db
 from practice.errors import Invalid, NotVisible
 from practice.lists import have_terms
+from practice.own_account import must_be_hard_to_guess
 from practice.people import Person
 from practice.settings import TermKind, the_practice
 from web import check_config
@@ -56,6 +57,7 @@ def create_admin(email: str, last_name: str, first_name: str, login: str, passwo
     """Make an admin account."""
     try:
         people.check_password(password)
+        must_be_hard_to_guess(password, Person(last_name=last_name, first_name=first_name, email=email))
         validate_email(email, check_deliverability=False)
         people.add_staff(
             login=login,

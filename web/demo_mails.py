@@ -9,19 +9,18 @@ import sqlalchemy as sa
 from flask import Blueprint, current_app, render_template
 
 from practice.db import db
-from practice.outbox import Leased, Notice, NoticeState, Occasion, occasion_of, told_with
+from practice.outbox import Leased, Notice, NoticeState, occasion_of, told_with
 from practice.people import Person
-from practice.reset import link_for
 from practice.threads import Thread, reference_of
 from web.gate import ANYONE, allow
+from web.mail_links import secret_for
 
 blueprint = Blueprint("demo", __name__, url_prefix="/demo")
 
 
 def show_only(leased: Leased) -> None:
     """The demo's way of sending: the row itself is what the page shows, and a link that the page can tell from it."""
-    if leased.occasion == Occasion.RESET:
-        link_for(leased.person, token=_token(leased.key))
+    secret_for(leased, token=_token(leased.key))
 
 
 def _token(key: str) -> str:
@@ -33,11 +32,11 @@ def _token(key: str) -> str:
 @blueprint.get("/mails")
 @allow(ANYONE)
 def mails() -> str:
+    email = sa.func.coalesce(Notice.email, Person.email).label("email")
     newest = (
-        sa.select(
-            Notice.key.label("mail"), Notice.occasion, Notice.created_at, Notice.sent_at, Person.email, Thread.id, Thread.key
-        )
-        .join(Person, Person.id == Notice.person_id)
+        sa.select(Notice.key.label("mail"), Notice.occasion, Notice.created_at, Notice.sent_at, email, Thread.id, Thread.key)
+        .select_from(Notice)
+        .outerjoin(Person, Person.id == Notice.person_id)
         .outerjoin(Thread, Thread.id == Notice.thread_id)
         .where(Notice.state == NoticeState.SENT)
         .order_by(Notice.sent_at.desc(), Notice.id.desc())

@@ -21,7 +21,7 @@ HEADERS = {
 }
 TRANSPORT = "max-age=63072000; includeSubDomains"
 ONE_TIME = "origin"  # where the address itself is a secret: no page it leads to is told it, not even ours
-SECRET_PATHS = ("/invitation/", "/reset/")
+SECRET_PATHS = ("/invitation/", "/reset/", "/register/", "/new-email/")
 STATIC = ("static", "bootstrap.static")
 FILES = (
     *("portal.file", "portal.draft_file", "portal.document_file"),

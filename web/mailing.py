@@ -16,11 +16,11 @@ import sqlalchemy as sa
 from flask import Flask, current_app, get_template_attribute, render_template
 
 from practice.db import db
-from practice.outbox import Leased, Occasion, Undeliverable
-from practice.reset import link_for
+from practice.outbox import Leased, Undeliverable
 from practice.settings import the_practice
 from practice.threads import Thread, reference_of
 from web.demo_mails import show_only
+from web.mail_links import secret_for
 
 TIMEOUT = 15  # seconds for each word of the server; a lease lasts longer than all of them
 SUBMISSION_TLS = 465  # the port that speaks TLS from the first word
@@ -78,7 +78,7 @@ def _server() -> Iterator[smtplib.SMTP]:
 def _mail(leased: Leased) -> EmailMessage:
     """Plain text and HTML: that something waits, its reference number, a link. Raises ValueError, MessageError, Undeliverable."""
     url = current_app.config["PORTAL_URL"]
-    token = link_for(leased.person) if leased.occasion == Occasion.RESET else ""
+    token = secret_for(leased)
     with current_app.test_request_context(base_url=url):
         threads = dict(db.session.execute(sa.select(Thread.id, Thread.key).where(Thread.id.in_(leased.threads))).all())
         ids = [thread for thread in leased.threads if thread in threads]

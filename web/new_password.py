@@ -63,9 +63,13 @@ class Way:
         return to("login.log_in", done="password-set")
 
     def ended(self) -> Answer:
-        """Used, late, replaced, mistyped: the same page for all."""
-        return render_template("account/link_ended.html", way=self), 400
+        return ended(self.instead, again=self.again)
 
     def shown(self, form: Form, token: str, status: int = 200) -> Answer:
         action = url_for(self.view, token=token)
         return render_template("account/new_password.html", way=self, form=form, action=action), status
+
+
+def ended(instead: Any, *, again: str = "") -> Answer:
+    """Used, late, replaced, mistyped: the same page for all."""
+    return render_template("account/link_ended.html", instead=instead, again=again), 400

@@ -6,7 +6,7 @@ from axe_playwright_python.sync_playwright import Axe
 pytestmark = pytest.mark.browser
 
 PAGES = {
-    None: ["/login", "/reset", "/reset?done=link-asked", "/reset/", "/demo/mails"],
+    None: ["/login", "/reset", "/reset?done=link-asked", "/reset/", "/register", "/register?done=link-asked", "/demo/mails"],
     "sophie": [
         "/",
         "/appointments",
@@ -19,6 +19,7 @@ PAGES = {
         "/my-info",
         "/account",
         "/account/password",
+        "/account/e-mail",
         "/account/mails",
         "/account/log-ins",
         "/account/readers",
@@ -34,6 +35,7 @@ PAGES = {
         "/staff/canned-replies",
         "/staff/canned-replies/new",
         "/staff/keyboard",
+        "/staff/account/e-mail",
         "/staff/?only=late",
         "first canned reply",
         "first message",
@@ -70,6 +72,8 @@ PAGES = {
         "/admin/lists?list=departments",
         "first communicator",
         "/admin/patients",
+        "/admin/registrations",
+        "/admin/registrations/codes",
         "first patient",
         "first merge",
         "first merging",

@@ -12,6 +12,7 @@ from tests.examples import (
     admin_staff,
     admin_trays,
     portal,
+    registering,
     second_steps,
     shared,
     staff,
@@ -20,6 +21,7 @@ from tests.examples import (
 EXAMPLES = (
     shared.EXAMPLES
     | portal.EXAMPLES
+    | registering.EXAMPLES
     | second_steps.EXAMPLES
     | staff.EXAMPLES
     | admin.EXAMPLES

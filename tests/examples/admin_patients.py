@@ -50,6 +50,13 @@ def _invited(cast: Any) -> dict[str, Any]:
     return _account(cast) | {"own": {"key": invited(cast)}}
 
 
+def _mailed(cast: Any) -> dict[str, Any]:
+    made = _invited(cast)
+    db.session.close()
+    seen = account_of(db.session(), made["own"]["key"]).seen
+    return made | {"data": {"key": new_key(), "seen": seen}}
+
+
 def _pair(cast: Any) -> dict[str, Any]:
     two = [account_of(db.session(), player.key) for player in (cast.sophie, cast.jihae)]
     return {
@@ -84,6 +91,7 @@ EXAMPLES: dict[str, Any] = {
     "admin.lock_patient": _account,
     "admin.unlock_patient": _locked,
     "admin.invite_patient": _invited,
+    "admin.mail_patient_invitation": _mailed,
     "admin.link_patient": lambda cast: _account(cast, login="dan"),
     "admin.unlink_patient": _linked,
     "admin.patient_merge": _account,

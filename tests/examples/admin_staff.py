@@ -91,6 +91,7 @@ EXAMPLES: dict[str, Any] = {
     },
     "admin.save_staff": _saving,
     "admin.invite_staff": _invited,
+    "admin.mail_staff_invitation": _invited,
     "admin.disable_staff": _disabling,
     "admin.enable_staff": account,
     "admin.import_staff": lambda cast: {},

@@ -141,6 +141,11 @@ def password(cast: Any, whose: Any = None) -> dict[str, Any]:
     return {"data": {"present": PASSWORD, "password": new, "password_again": new, "key": "k1"}, "player": who}
 
 
+def new_email(cast: Any, whose: Any = None) -> dict[str, Any]:
+    made = password(cast, whose)
+    return made | {"data": {"present": PASSWORD, "email": "elsewhere@test.example", "key": "k1"}}
+
+
 def mails(cast: Any) -> dict[str, Any]:
     return {"data": {"notices": "daily"}, "player": cast.sophie}
 
@@ -253,6 +258,7 @@ EXAMPLES = {
     "portal.undo_delete": deletion,
     "portal.print_message": message,
     "portal.download_message": message,
+    "portal.change_email": new_email,
     "portal.change_password": password,
     "portal.mails": mails,
     "portal.log_ins": nothing,

@@ -9,7 +9,7 @@ from practice.bulk import Act, act_on_many
 from practice.canned_replies import add_canned_reply
 from practice.db import db, new_key
 from practice.threads import Message, Thread, last_message_id
-from tests.examples.portal import brought, denied, document, file, file_of_draft, files, log_in, message_key, password
+from tests.examples.portal import brought, denied, document, file, file_of_draft, files, log_in, message_key, new_email, password
 
 
 def nothing(cast: Any) -> dict[str, Any]:
@@ -190,6 +190,7 @@ EXAMPLES = {
     "staff.send_reply": lambda cast: _reply(cast) | {"expected": 409},
     "staff.account": nothing,
     "staff.change_account": lambda cast: {"data": {"notices": "daily"}},
+    "staff.change_email": lambda cast: new_email(cast, cast.sam),
     "staff.change_password": lambda cast: password(cast, cast.sam),
     "staff.log_ins": nothing,
     "staff.end_log_in": lambda cast: log_in(cast, cast.sam, (cast.fay, cast.ada)),

@@ -552,13 +552,14 @@ def test_every_table_that_names_a_patient_is_known_to_the_merge() -> None:
         for key in table.foreign_keys
         if key.column.table.name == "patient"
     }
+    # How an account came about stays with it: ("registration", "patient_id").
     moved = {
         ("thread", "patient_id"),
         ("record_value", "patient_id"),
         ("record_document", "patient_id"),
         ("staff", "own_patient_id"),
     }
-    assert found == moved | {("patient_merge", "kept_id"), ("patient_merge", "merged_id")}
+    assert found == moved | {("patient_merge", "kept_id"), ("patient_merge", "merged_id"), ("registration", "patient_id")}
 
 
 def test_a_disabled_colleague_and_a_link_leave_nobody(cast: Cast) -> None:
