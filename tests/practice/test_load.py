@@ -53,6 +53,7 @@ def test_the_verbs_would_have_left_the_same_rows(app: Flask, loaded: None) -> No
     with transaction(by=COMMAND, did="set_up_tests") as tx:
         practice = settings.new_practice()
         practice.name, practice.meaningful_use, practice.phone = "Test Practice", True, "(555) 010-0199"
+        practice.second_step = settings.SecondStepFor.NOBODY
         tx.session.add(practice)
     load.fill(patients=PATIENTS, messages=0, seed=3, say=lambda _: None)
     script.replay()
