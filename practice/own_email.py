@@ -4,10 +4,11 @@ import sqlalchemy as sa
 
 from practice.accounts import email_faults, hold_accounts_still, refuse, text_faults
 from practice.db import SYSTEM, Actor, db, transaction
-from practice.errors import Invalid, NotAllowed, Stale
+from practice.errors import Invalid, Stale
 from practice.links import LinkEnded, end_ways_in
 from practice.outbox import Occasion, Undeliverable, tell, tell_address
-from practice.people import AccountStatus, Kind, Person, email_key, person_with_password
+from practice.own_account import must_know_password
+from practice.people import AccountStatus, Kind, Person, email_key
 from practice.proofs import EmailProof, make_proof_link, new_proof, proof_with
 from practice.sessions import Visitor, end_sessions_of
 
@@ -21,8 +22,7 @@ def ask_for_new_email(visitor: Visitor, *, present: str, email: str, by: Actor) 
     email, faults = text_faults("email", email, is_required=True)
     refuse(faults or email_faults("email", email))
     person = db.session.get_one(Person, visitor.person_id)
-    if person_with_password(person.email, present) is None:
-        raise NotAllowed("the present password is wrong")
+    must_know_password(visitor, present)
     if person.email_key == email_key(email):
         raise Invalid("email", "This is your address already.")
     with transaction(by=by, did="ask_for_new_email", about=person.key) as tx:

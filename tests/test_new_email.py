@@ -35,6 +35,12 @@ def email_of(player: Player) -> str:
     return db.session.scalars(sa.select(Person.email).where(Person.id == player.id)).one()
 
 
+def test_the_present_password_is_not_guessed_here_more_often_than_at_the_log_in(cast: Cast) -> None:
+    give_password(cast.sophie)
+    assert [ask(cast.sophie, present="a wrong guess of mine").status_code for _ in range(5)] == [403] * 5
+    assert ask(cast.sophie).status_code == 429 and not list(db.session.scalars(sa.select(EmailProof)))
+
+
 @pytest.mark.parametrize("who", ["sam", "sophie"])
 def test_a15_it_holds_when_it_is_proven_and_the_address_before_is_told(cast: Cast, serve: Any, who: str) -> None:  # noqa: F811
     script, me = serve(), getattr(cast, who)
