@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from practice.db import Actor, Model, changed, db, new_key, now, small_write, transaction
 from practice.people import AccountStatus, Kind, Patient, Person, Staff, full_name, token_hash
@@ -102,6 +102,10 @@ def _new_ones(*more: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
 
 
 _UNREAD = _new_ones(_t.last_staff_message_at <= _at) + _new_ones(_t.last_staff_message_at > _at, _t.answered_before_at > _read_at)
+# The person is named twice: of a session opened since PostgreSQL last counted them it believes that its person comes early,
+# and walks all persons in their order until there, 9 ms of each page for the last one of 10,000.
+_Same = aliased(LoginSession)
+_whose = sa.select(_Same.person_id).where(_Same.key_hash == sa.bindparam("key_hash")).scalar_subquery()
 _VISITOR = (
     sa.select(
         LoginSession.id.label("session_id"),
@@ -124,7 +128,7 @@ _VISITOR = (
         *(column for column in Practice.__table__.columns if column.name != "id"),
     )
     .select_from(LoginSession)
-    .join(Person, Person.id == LoginSession.person_id)
+    .join(Person, sa.and_(Person.id == LoginSession.person_id, Person.id == _whose))
     .join(Practice, Practice.id == 1)
     .outerjoin(Staff, Staff.id == Person.id)
     .outerjoin(Patient, Patient.id == Person.id)

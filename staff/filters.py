@@ -4,13 +4,13 @@ from datetime import date, time, timedelta
 from typing import Any
 
 from flask import request
-from flask_babel import gettext as _
 
 from practice import sessions
 from practice.calendar import at_local
 from practice.communicators import Box, Shared
 from practice.inbox import Wanted
 from practice.patient_search import PatientSearch, patients_like
+from web.formats import gettext as _
 from web.formats import present_practice
 from web.gate import visitor
 

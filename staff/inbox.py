@@ -6,7 +6,6 @@ from typing import Any
 
 import sqlalchemy as sa
 from flask import Response, make_response, render_template, request, url_for
-from flask_babel import gettext as _
 
 from practice import bulk, people, sessions
 from practice.communicators import Box
@@ -20,6 +19,7 @@ from staff.box import my_box, unread
 from staff.filters import FILTERS, audiences_of, not_understood, searched, wanted_of
 from web.answers import Answer, is_htmx, notice, page, to
 from web.formats import end_of_today, type_mark
+from web.formats import gettext as _
 from web.gate import visitor
 
 KEPT = ("which", "filter", "only", "before", "after")  # what an address says of the list beside an open message

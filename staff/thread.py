@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import make_response, render_template, request, url_for
-from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 
@@ -21,6 +20,7 @@ from web.answers import Answer, is_htmx, notice, to
 from web.asked import version_in
 from web.facts import Asked, asked_of, event_words
 from web.formats import day, full_name, stamp
+from web.formats import gettext as _
 from web.gate import visitor
 from web.letters import letter_of
 from web.looks import note_look
