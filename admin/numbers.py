@@ -10,13 +10,14 @@ from flask import render_template, request
 from flask_babel import get_locale
 from markupsafe import Markup
 
-from admin import blueprint, plots
+from admin import blueprint
 from practice import audit as seals
 from practice.db import db
 from practice.errors import NotVisible
 from practice.numbers import By, Numbers, Part
 from practice.numbers import numbers as numbers_of
 from practice.settings import RequestType
+from web import plots
 from web.answers import Answer
 from web.facts import STATES
 from web.formats import gettext as _

@@ -13,13 +13,14 @@ from practice.conversations import BODY_MAX
 from practice.db import db
 from practice.documents import Section
 from practice.errors import Invalid, NotVisible, Stale
-from practice.records import PAGE, Record, RecordValue, current_of, record_of, section_of, value_of
+from practice.records import PAGE, Record, RecordValue, current_of, record_of, section_of, series_of, value_of
 from practice.settings import MenuItem, RequestType
 from web.answers import Answer, page, to
 from web.facts import SECTIONS, denial_facts, record_word
 from web.formats import lazy_gettext as _l
 from web.forms import AtMost, Filled, Form, opened, page_number, tidy
 from web.gate import visitor
+from web.measurements import figures_of
 
 
 class AmendmentForm(Form):
@@ -39,6 +40,9 @@ def my_info() -> str:
     return render_template("portal/my_info.html", **_shown(record_of(visitor().person_id)))
 
 
+PLOTTED = (Section.VITALS, Section.LAB)
+
+
 @blueprint.get("/my-info/sections/<name>")
 def my_info_section(name: str) -> str:
     """One section, a page of it at a time."""
@@ -53,6 +57,7 @@ def my_info_section(name: str) -> str:
         raise NotVisible
     context = _shown(record) | {"section": section, "values": record.sections[section], "total": total}
     context |= {"page": number, "first": (number - 1) * PAGE + 1, "has_more": total > number * PAGE}
+    context["figures"] = figures_of(series_of(visitor().person_id, section)) if number == 1 and section in PLOTTED else []
     return render_template("portal/my_info_section.html", **context)
 
 
@@ -97,6 +102,7 @@ def _shown(record: Record) -> dict[str, object]:
         },
         "sections": SECTIONS,
         "word": record_word,
+        "plotted": PLOTTED,
     }
 
 

@@ -12,7 +12,7 @@ from practice.db import Model, changed, choice, db, new_key, now
 from practice.documents import Kind, Section, measured
 from practice.errors import NotVisible, Stale
 from practice.files import StoredFile
-from practice.people import Patient, Person
+from practice.people import Patient, Person, fold
 
 VALUE_MAX = 500  # of what staff write; a document's may be longer (documents.TEXT_MAX)
 SHOWN = 8  # values of a section, where all sections are shown
@@ -177,6 +177,59 @@ def _record(statement: Any, asked: dict[str, Any]) -> Record:
         elif version.id != current:
             record.former.setdefault(current, []).insert(0, version)
     return record
+
+
+# ---- What was measured over time -----------------------------------------------------------------
+
+MEASURED_MOST = 1000  # of a section, the newest
+SERIES_MOST = 12
+
+
+@dataclass(frozen=True)
+class Measured:
+    on: date
+    number: float
+    low: float | None  # with `high` what is normal, where that is known
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Series:
+    """One thing measured more than once in one unit, the oldest first."""
+
+    code: str
+    name: str
+    unit: str
+    points: list[Measured]
+
+
+_MEASURED = (
+    sa.select(*(getattr(RecordValue, name) for name in ("code", "name", "value", "number", "unit", "low", "high", "recorded_on")))
+    .where(
+        RecordValue.patient_id == sa.bindparam("patient"),
+        RecordValue.section == sa.bindparam("section", type_=RecordValue.section.type),
+        RecordValue.superseded_at.is_(None),
+        RecordValue.recorded_on.is_not(None),
+    )
+    .order_by(RecordValue.recorded_on.desc(), RecordValue.id.desc())
+    .limit(MEASURED_MOST)
+)
+
+
+def series_of(patient: int, section: Section) -> list[Series]:
+    """What was measured on two days at least, what was measured most often first; at most twelve. One statement.
+
+    Two names with the same code are one thing; two units of it are two series.
+    """
+    found: dict[tuple[str, str], Series] = {}
+    for row in db.session.connection().execute(_MEASURED, {"patient": patient, "section": section}):
+        number, unit = (row.number, row.unit) if row.number is not None else measured(row.value)
+        if number is None:
+            continue
+        series = found.setdefault((row.code or fold(row.name), unit), Series(row.code, row.name, unit, []))
+        series.points.insert(0, Measured(row.recorded_on, number, row.low, row.high))
+    often = [one for one in found.values() if len({point.on for point in one.points}) > 1]
+    return sorted(often, key=lambda one: (-len(one.points), one.name))[:SERIES_MOST]
 
 
 def value_of(session: Session, key: str, patient: int) -> RecordValue:

@@ -156,6 +156,7 @@ def _document(desk: Desk, key: str) -> RecordDocument:
 def _preview(desk: Desk, document: RecordDocument, form: Any, status: int = 200) -> Answer:
     plan = plan_of(document)
     form.seen.data = plan.seen
+    form.reason.flags.required = bool(plan.doubts)
     return desk.page(
         "document",
         status,

@@ -8,7 +8,6 @@ from datetime import date, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from admin import plots
 from practice import conversations
 from practice.db import COMMAND, Audit, clock_at, db, transaction
 from practice.numbers import Tally
@@ -16,6 +15,7 @@ from practice.settings import RequestType
 from tests.admin.helpers import text
 from tests.admin.test_audit import seek
 from tests.conftest import Cast
+from web import plots
 
 URL = "/admin/numbers"
 TABLES = ["waits", "in-time", "received", "load", "communicators", "types", "requests"]

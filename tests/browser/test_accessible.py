@@ -17,6 +17,8 @@ PAGES = {
         "/messages/sent",
         "/messages/new",
         "/my-info",
+        "/my-info/sections/vitals",
+        "/my-info/documents",
         "/account",
         "/account/password",
         "/account/e-mail",

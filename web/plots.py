@@ -3,7 +3,8 @@ table beside it with the same numbers, so it shows no values of its own but thos
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import ceil, log10, sqrt
+from datetime import date
+from math import ceil, floor, log10, sqrt
 
 WIDTH, HEIGHT = 480, 220
 LEFT, RIGHT, TOP, BOTTOM = 62, 12, 12, 28
@@ -24,6 +25,7 @@ class Plot:
     up: list[Label]
     bars: list[tuple[float, float, float, float]]  # x, y, width, height
     lines: list[list[list[tuple[float, float]]]]  # of each line the stretches without a gap
+    band: tuple[float, float] | None = None  # y and height of what is normal
 
     @property
     def ends(self) -> int:
@@ -51,6 +53,16 @@ def grid_of_time(most: int) -> list[int]:
     return list(range(0, max(most, 1) + step, step))
 
 
+def grid_between(least: float, most: float) -> list[float]:
+    """At most six lines at round numbers, the first not above `least`, the last not below `most`."""
+    power = 10.0 ** floor(log10((most - least) or abs(most) or 1))
+    for step in (power / 5, power / 2, power, 2 * power, 5 * power):
+        first, last = floor(least / step), ceil(most / step)
+        if last - first <= 5:
+            return [round(n * step, 10) for n in range(first, max(last, first + 1) + 1)]
+    raise AssertionError("five steps of the power below a span always reach over it")
+
+
 def bars(labels: Sequence[str], values: Sequence[Number], lines: list[int], words: Callable[[int], str]) -> Plot:
     """`lines`: of the grid, the last one as high as the plot; `words`: how its numbers are said."""
     wide = ACROSS / len(values)
@@ -64,6 +76,40 @@ def bars(labels: Sequence[str], values: Sequence[Number], lines: list[int], word
 
 def curves(labels: Sequence[str], series: Sequence[Sequence[Number]], lines: list[int], words: Callable[[int], str]) -> Plot:
     return Plot(_across(labels), _grid(lines, words), [], [_stretches(values, lines) for values in series])
+
+
+EDGE = 32  # left and right of what was measured, so that its labels have room
+
+
+def over_time(
+    series: Sequence[Sequence[tuple[date, float]]],
+    normal: tuple[float | None, float | None],
+    words: Callable[[float], str],
+    days: Callable[[date], str],
+) -> Plot:
+    """One or two lines of what was measured on which day, and between which values it is normal (open where it has no end)."""
+    numbers = [number for points in series for _, number in points]
+    ends = [end for end in normal if end is not None]
+    lines = grid_between(min(numbers + ends), max(numbers + ends))
+    known = sorted({day for points in series for day, _ in points})
+    first, span = known[0], (known[-1] - known[0]).days
+
+    def across(day: date) -> float:
+        part = (day - first).days / span if span else 0.5
+        return round(LEFT + EDGE + (ACROSS - 2 * EDGE) * part, 1)
+
+    def up(number: float) -> float:
+        return round(TOP + UP * (lines[-1] - number) / (lines[-1] - lines[0]), 1)
+
+    high = lines[-1] if normal[1] is None else normal[1]
+    low = lines[0] if normal[0] is None else normal[0]
+    return Plot(
+        [(across(day), days(day)) for day in dict.fromkeys((known[0], known[-1]))],
+        [(up(line), words(line)) for line in lines],
+        [],
+        [[[(across(day), up(number)) for day, number in points]] for points in series],
+        (up(high), round(up(low) - up(high), 1)) if ends and high >= low else None,
+    )
 
 
 def card(days: Sequence[str], numbers: Sequence[int]) -> Card:
