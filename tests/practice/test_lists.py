@@ -149,7 +149,7 @@ def test_the_first_account_has_a_level_of_the_list(app: Flask) -> None:
             "--first-name",
             "",
             "--password",
-            "x" * 20,
+            "three plums on a roof",
         ]
         assert app.test_cli_runner().invoke(args=["create-admin", *who]).exit_code == 0
     db.session.close()
