@@ -9,13 +9,13 @@ from web import record_imports
 from web.answers import Answer
 from web.attached import UPLOAD_MAX
 from web.gate import upload, visitor
-from web.record_imports import Desk
+from web.record_imports import RecordDesk
 
 
-def my_desk() -> Desk:
+def my_desk() -> RecordDesk:
     """Raises SwitchedOff."""
     must_be_on(MenuItem.MY_INFO, form_key=request.form.get("key", ""))
-    return Desk("portal", visitor().person_id, lambda: {"here": "portal.my_info"})
+    return RecordDesk("portal", visitor().person_id, lambda: {"here": "portal.my_info"})
 
 
 @blueprint.get("/my-info/documents")

@@ -3,17 +3,15 @@
 from wtforms import StringField
 
 from portal import blueprint
+from portal.account import DESK
 from practice import registration
 from practice.errors import Invalid
 from practice.matching import MatchState
-from web.account import Desk
 from web.answers import Answer, to
 from web.formats import lazy_gettext as _l
 from web.forms import Filled, Form, tidy
 from web.gate import visitor
-from web.registering import Person
-
-DESK = Desk("portal")
+from web.registering import PersonFields
 
 
 class CodeForm(Form):
@@ -25,7 +23,7 @@ class CodeForm(Form):
     )
 
 
-class CorrectionForm(Person, Form):
+class CorrectionForm(PersonFields, Form):
     pass
 
 

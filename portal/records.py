@@ -22,6 +22,8 @@ from web.forms import AtMost, Filled, Form, opened, page_number, tidy
 from web.gate import visitor
 from web.measurements import figures_of
 
+PLOTTED = (Section.VITALS, Section.LAB)
+
 
 class AmendmentForm(Form):
     """*From* is not in it: the server reads it from the record."""
@@ -38,9 +40,6 @@ class AmendmentForm(Form):
 def my_info() -> str:
     must_be_on(MenuItem.MY_INFO)
     return render_template("portal/my_info.html", **_shown(record_of(visitor().person_id)))
-
-
-PLOTTED = (Section.VITALS, Section.LAB)
 
 
 @blueprint.get("/my-info/sections/<name>")

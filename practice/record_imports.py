@@ -28,6 +28,7 @@ ENTRIES_MAX = 10_000  # of one document: more would hold up whoever else writes
 NOT_SAVED_MAX = 20  # of one person
 A_DAY_MAX = 50  # that a patient brings
 KEPT = timedelta(days=1)  # what is not saved
+LISTED_MOST = 200
 REASON_MAX = 500
 ENDINGS = {Kind.CCDA: (".xml", ".ccda", ".cda", ".ccd"), Kind.FHIR: (".json", ".ndjson")}
 
@@ -349,19 +350,10 @@ def document_of(key: str, *, patient: int, by: Actor) -> RecordDocument:
 
 
 def documents_of(patient: int, *, by: Actor) -> list[RecordDocument]:
-    """All of them, the newest first; those that are not saved yet only to whoever brought them."""
+    """The newest 200, the newest first; those that are not saved yet only to whoever brought them."""
     there = sa.or_(RecordDocument.saved_at.is_not(None), RecordDocument.by_id == by.person)
     found = sa.select(RecordDocument).where(RecordDocument.patient_id == patient, there)
-    return list(db.session.scalars(found.order_by(RecordDocument.at.desc(), RecordDocument.id.desc()).limit(200)))
-
-
-def patient_of(key: str) -> str:
-    """The key of the patient whom a document was brought for. Raises NotVisible."""
-    found = sa.select(Person.key).join(RecordDocument, RecordDocument.patient_id == Person.id).where(RecordDocument.key == key)
-    patient = db.session.scalar(found)
-    if patient is None:
-        raise NotVisible
-    return patient
+    return list(db.session.scalars(found.order_by(RecordDocument.at.desc(), RecordDocument.id.desc()).limit(LISTED_MOST)))
 
 
 def values_of(document: RecordDocument) -> dict[Section, int]:

@@ -17,7 +17,7 @@ from practice.errors import Invalid, Recalled
 from practice.patient_search import PatientSearch, patient_keys, patients_with, values_of
 from practice.people import Patient, Person
 from staff import blueprint
-from staff.box import my_box, unread
+from staff.box import keeps_records, my_box, unread
 from staff.inbox import admins
 from web import forms
 from web.answers import Answer, notice, to
@@ -123,6 +123,7 @@ def _page(form: Form, find: Form, found: list[Any] | None, status: int = 200) ->
         "patient": patient_with(form.patient.data or "", box.own_patient),
         "here_after": "staff.new_message",
         "admins": [] if box.mine else admins(),
+        "keeps_records": keeps_records(),
         "notice": notice() if status == 200 else None,
     }
     return render_template("staff/new_message.html", **context), status

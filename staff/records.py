@@ -3,22 +3,15 @@
 from typing import Any
 
 from practice.errors import NotVisible
-from practice.settings import RequestType
 from staff import blueprint
-from staff.box import my_box, unread
+from staff.box import keeps_records, my_box, unread
 from staff.new_message import MOST_FOUND, FindForm, patient_with, searched, sought
 from web import record_imports
 from web.answers import Answer, to
 from web.attached import UPLOAD_MAX
-from web.formats import present_practice
 from web.forms import must_be_key
 from web.gate import upload
-from web.record_imports import Desk
-
-
-def keeps_records() -> bool:
-    """Whether the visitor is in charge of the record, by being in charge of its amendments."""
-    return present_practice().meaningful_use and any(one.type == RequestType.AMENDMENT for one in my_box().mine)
+from web.record_imports import RecordDesk
 
 
 def must_keep_records() -> None:
@@ -27,14 +20,14 @@ def must_keep_records() -> None:
         raise NotVisible
 
 
-def desk_of(patient: str) -> Desk:
+def desk_of(patient: str) -> RecordDesk:
     """Nobody sees their own record from this side. Raises NotVisible."""
     must_keep_records()
     must_be_key(patient)
     found = patient_with(patient, my_box().own_patient)
     if found is None:
         raise NotVisible
-    return Desk("staff", found.id, lambda: around() | {"patient": found}, {"patient": patient})
+    return RecordDesk("staff", found.id, lambda: around() | {"patient": found}, {"patient": patient})
 
 
 def around() -> dict[str, Any]:
@@ -57,7 +50,7 @@ def find_record() -> Answer:
 
 
 def _search(find: FindForm, found: list[Any] | None, status: int = 200) -> Answer:
-    desk = Desk("staff", 0, around)
+    desk = RecordDesk("staff", 0, around)
     return desk.page("records", status, find=find, found=found, most=MOST_FOUND, here_after="staff.documents")
 
 

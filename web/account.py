@@ -91,15 +91,16 @@ def change_password(desk: Desk) -> Answer:
         form.put(error)
         return desk.page("password.html", 422, form=form)
     except NotAllowed:
-        refuse_present(desk, "change_password", form)
+        refuse_present(form)
         return desk.page("password.html", 403, form=form)
     session.clear()  # the cookie as it was before opens nothing any more
     session["key"] = key
     return to(f"{desk.side}.change_password", done="password-changed")
 
 
-def refuse_present(desk: Desk, view: str, form: Any) -> None:
-    audit.note(by=visitor().actor, did="denied", about=f"{desk.side}.{view}")
+def refuse_present(form: Any) -> None:
+    """The present password was wrong: that is noted, and said beside the field."""
+    audit.note(by=visitor().actor, did="denied", about=request.endpoint or "")
     form.present.errors = [_("This is not your present password.")]
 
 
@@ -115,7 +116,7 @@ def change_email(desk: Desk) -> Answer:
         form.put(error)
         return desk.page("email.html", 422, form=form)
     except NotAllowed:
-        refuse_present(desk, "change_email", form)
+        refuse_present(form)
         return desk.page("email.html", 403, form=form)
     return to(f"{desk.side}.change_email", done="link-sent")
 

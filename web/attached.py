@@ -65,7 +65,7 @@ def attach_file(side: Side, draft: str) -> Answer:
         return _refuse_late(draft)
     side.about(draft)
     try:
-        file = _the_file()
+        file = the_file(several="Attach one file after the other.")
         stream = cast(BinaryIO, file.stream)
         attach(me.person_id, draft=draft, name=file.filename or "", stream=stream, may_be_dicom=side.may_be_dicom, by=me.actor)
     except Invalid as invalid:
@@ -87,11 +87,11 @@ def refuse_large(side: Side, draft: str) -> Answer:
     return list_files(side, draft, status=413, error=words)
 
 
-def _the_file() -> FileStorage:
-    """The one file of the form. Raises Invalid."""
+def the_file(*, several: str) -> FileStorage:
+    """The one file of the form. Raises Invalid; `several`: what is said of more than one."""
     sent = [file for name in request.files for file in request.files.getlist(name)]
     if len(sent) > 1:
-        raise Invalid("file", "Attach one file after the other.")
+        raise Invalid("file", several)
     if "file" not in request.files or not (request.files["file"].filename or _has_bytes(request.files["file"])):
         raise Invalid("file", "Choose a file first.")
     return request.files["file"]

@@ -1,12 +1,10 @@
 """Medical documents over HTTP, the same for both sides: a file is brought, looked at, and saved or discarded."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, cast
 
-from flask import Response, render_template, request, send_file, url_for
-from werkzeug.datastructures import FileStorage
+from flask import Response, render_template, send_file, url_for
 from wtforms import FileField, HiddenField, TextAreaField
 
 from practice import record_imports
@@ -18,7 +16,7 @@ from practice.reading import TOO_LARGE
 from practice.record_imports import REASON_MAX, Doubt, Plan, document_of, documents_of, plan_of, values_of
 from practice.records import RecordDocument, account_of
 from web.answers import Answer, notice, to
-from web.attached import NO_ROOM
+from web.attached import NO_ROOM, the_file
 from web.facts import SECTIONS, record_word
 from web.formats import full_name, long_day
 from web.formats import gettext as _
@@ -42,7 +40,7 @@ class SaveForm(Form):
 
 
 @dataclass(frozen=True)
-class Desk:
+class RecordDesk:
     """From which side a record is opened, and whose it is. `own`: what the addresses of this side say besides the document;
     `around`: what its pages need."""
 
@@ -65,18 +63,18 @@ class Desk:
 # ---- Bringing ------------------------------------------------------------------------------------
 
 
-def list_documents(desk: Desk, form: Form | None = None, status: int = 200) -> Answer:
+def list_documents(desk: RecordDesk, form: Form | None = None, status: int = 200) -> Answer:
     found = documents_of(desk.patient, by=visitor().actor)
     return desk.page("documents", status, documents=found, form=form or FileForm(formdata=None))
 
 
-def bring_document(desk: Desk) -> Answer:
+def bring_document(desk: RecordDesk) -> Answer:
     form, status = FileForm(), 422
     key = form.key.data if is_key(form.key.data) else new_key()
     try:
-        with _the_file() as file:
-            stream = cast(BinaryIO, file.stream)
-            record_imports.bring(desk.patient, name=file.filename or "", stream=stream, form_key=key, by=visitor().actor)
+        file = the_file(several="Bring one document after the other.")
+        stream = cast(BinaryIO, file.stream)
+        record_imports.bring(desk.patient, name=file.filename or "", stream=stream, form_key=key, by=visitor().actor)
         return desk.to("document", key=key)
     except Invalid as error:
         form.put(error)
@@ -93,32 +91,17 @@ def bring_document(desk: Desk) -> Answer:
     return list_documents(desk, form, status)
 
 
-@contextmanager
-def _the_file() -> Iterator[FileStorage]:
-    """The one file of the form; a browser sends an empty one where none was chosen. Raises Invalid."""
-    sent = [file for name in request.files for file in request.files.getlist(name)]
-    with ExitStack() as closing:
-        for file in sent:
-            closing.callback(file.close)
-        if len(sent) > 1:
-            raise Invalid("file", "Bring one document after the other.")
-        if not sent or not (sent[0].filename or sent[0].stream.read(1)):
-            raise Invalid("file", "Choose a file first.")
-        sent[0].stream.seek(0)
-        yield sent[0]
-
-
 # ---- Its way in ----------------------------------------------------------------------------------
 
 
-def show_document(desk: Desk, key: str) -> Answer:
+def show_document(desk: RecordDesk, key: str) -> Answer:
     document = _document(desk, key)
     if document.saved_at is not None:
         return desk.page("document", document=document, counts=values_of(document), plan=None, form=None)
     return _preview(desk, document, SaveForm(formdata=None))
 
 
-def save_document(desk: Desk, key: str) -> Answer:
+def save_document(desk: RecordDesk, key: str) -> Answer:
     document, form = _document(desk, key), SaveForm()
     if not form.validate_on_submit():
         return _preview(desk, document, form, 422)
@@ -135,25 +118,25 @@ def save_document(desk: Desk, key: str) -> Answer:
     return desk.to("document", key=key, done="imported")
 
 
-def discard_document(desk: Desk, key: str) -> Answer:
+def discard_document(desk: RecordDesk, key: str) -> Answer:
     must_be_key(key)
     record_imports.discard(key, patient=desk.patient, by=visitor().actor)
     return desk.to("documents", done="discarded")
 
 
-def document_file(desk: Desk, key: str) -> Response:
+def document_file(desk: RecordDesk, key: str) -> Response:
     """The file as it came: to be saved, never to be run (headers.py adds nosniff and a sandbox)."""
     document = _document(desk, key)
     path = path_of(document.stored_as)
     return send_file(path, mimetype="application/octet-stream", as_attachment=True, download_name=document.name)
 
 
-def _document(desk: Desk, key: str) -> RecordDocument:
+def _document(desk: RecordDesk, key: str) -> RecordDocument:
     must_be_key(key)
     return document_of(key, patient=desk.patient, by=visitor().actor)
 
 
-def _preview(desk: Desk, document: RecordDocument, form: Any, status: int = 200) -> Answer:
+def _preview(desk: RecordDesk, document: RecordDocument, form: Any, status: int = 200) -> Answer:
     plan = plan_of(document)
     form.seen.data = plan.seen
     form.reason.flags.required = bool(plan.doubts)

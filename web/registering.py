@@ -34,7 +34,7 @@ REGISTRATION = Way(
 GENDERS = {Gender.FEMALE: _l("Female"), Gender.MALE: _l("Male"), Gender.OTHER: _l("Other"), Gender.UNKNOWN: _l("I do not say")}
 
 
-class Person:
+class PersonFields:
     """The fields by which the practice knows somebody, wherever patients say them. How long they may be, the verbs say."""
 
     last_name = StringField(
@@ -69,7 +69,7 @@ class Person:
         return Said(self.last_name.data or "", self.first_name.data or "", email, self.dob.data, gender, self.phone.data or "")
 
 
-class RegisterForm(Person, FlaskForm):
+class RegisterForm(PersonFields, FlaskForm):
     Meta = Meta
     email = EmailField(
         _l("E-mail"),

@@ -7,13 +7,13 @@ import segno
 from flask import Blueprint, render_template, request, session
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
-from wtforms import HiddenField, PasswordField, StringField
+from wtforms import HiddenField, StringField
 from wtforms.validators import Length
 
-from practice import audit, second_step
+from practice import second_step
 from practice.errors import Invalid, NotAllowed, TooMany
 from practice.second_step import Ask, Halfway, HalfwayOver, Offer
-from web.account import Desk
+from web.account import Desk, present_field, refuse_present
 from web.answers import Answer, to
 from web.formats import gettext as _
 from web.forms import Filled, Form, Meta, tidy
@@ -56,16 +56,12 @@ class FirstCodeForm(CodeForm):
 
 class SetUpForm(Form):
     code = app_code()
-    present = PasswordField(
-        _l("Present password"), [Filled(_l("Write your present password."))], render_kw={"autocomplete": "current-password"}
-    )
+    present = present_field()
     sealed = HiddenField()
 
 
 class PresentForm(Form):
-    present = PasswordField(
-        _l("Present password"), [Filled(_l("Write your present password."))], render_kw={"autocomplete": "current-password"}
-    )
+    present = present_field()
 
 
 # ---- Between the password and the session --------------------------------------------------------
@@ -197,8 +193,7 @@ def proved(desk: Desk, form: Form, again: Callable[[int], Answer], act: Callable
         form.put(error)
         return again(422)
     except NotAllowed:
-        audit.note(by=visitor().actor, did="denied", about=request.endpoint or "")
-        form.present.errors = [_("This is not your present password.")]
+        refuse_present(form)
         return again(403)
     if codes is None:
         return to(f"{desk.side}.second_step", done="second-step-off")
