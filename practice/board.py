@@ -128,7 +128,7 @@ def gap_types(session: Session, *, meaningful_use: bool) -> list[RequestType]:
 
 # Built once, and done with a type at the first communicator that receives it: every page of the side asks it.
 _kind = sa.union_all(*(sa.select(sa.literal(kind, Communicator.type.type).label("type")) for kind in RequestType)).subquery()
-_receiver = sa.select(Communicator.id).where(Communicator.type == _kind.c.type, is_routable(is_first_enough=True))
+_receiver = sa.select(Communicator.id).where(Communicator.type == _kind.c.type, is_routable())
 _RECEIVED = sa.select(_kind.c.type).where(_receiver.correlate(_kind).limit(1).scalar_subquery().is_not(None))
 
 

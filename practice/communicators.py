@@ -158,17 +158,13 @@ def eligible(*, communicator: Any = None, staff: Any = None) -> Any:
     return sa.union_all(limited(_MEMBERS, Membership.staff_id), limited(_DEPUTIES, Absence.deputy_id))
 
 
-def is_routable(*, is_first_enough: bool = False) -> sa.ColumnElement[bool]:
-    """A condition on Communicator: In Use, and at least one eligible person is there to receive. `is_first_enough`: for a
-    question that ends at the first communicator; asked by EXISTS, PostgreSQL would look up the people of all before it begins.
-    """
+def is_routable() -> sa.ColumnElement[bool]:
+    """A condition on Communicator: In Use, and at least one eligible person is there to receive."""
     here = Membership.communicator_id == Communicator.id
     members = _MEMBERS.where(here, sa.not_(_is_away(Membership.staff_id)))
-    some = [one.correlate(Communicator) for one in (members, _DEPUTIES.where(here))]
-    if is_first_enough:
-        ids = [one.with_only_columns(Membership.staff_id).limit(1).scalar_subquery() for one in some]
-        return sa.and_(Communicator.is_in_use, sa.or_(*(one.is_not(None) for one in ids)))
-    return sa.and_(Communicator.is_in_use, sa.or_(*(one.exists() for one in some)))
+    # Asked for the first of them: by EXISTS PostgreSQL would look up the people of all communicators before it begins.
+    first = (one.with_only_columns(Membership.staff_id).limit(1) for one in (members, _DEPUTIES.where(here)))
+    return sa.and_(Communicator.is_in_use, sa.or_(*(one.correlate(Communicator).scalar_subquery().is_not(None) for one in first)))
 
 
 def standing_for(session: Session, members: Iterable[int]) -> dict[int, bool]:
