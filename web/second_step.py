@@ -142,9 +142,19 @@ def picture_of(offer: Offer) -> str:
 # ---- My Account ----------------------------------------------------------------------------------
 
 
+HEADINGS = {
+    "": _l("Second step"),
+    "_set_up": _l("Set up the second step"),
+    "_renew": _l("New recovery codes"),
+    "_off": _l("Turn the second step off"),
+    "_codes": _l("Recovery codes"),
+}
+
+
 def page(desk: Desk, part: str, status: int = 200, **context: Any) -> Answer:
-    state = second_step.state_of(visitor().person_id)
-    return desk.page("second_step.html", status, part=f"account/_second_step{part}.html", state=state, **context)
+    """`part`: which of HEADINGS, and how the name of its template ends."""
+    context |= {"heading": HEADINGS[part], "state": second_step.state_of(visitor().person_id)}
+    return desk.page("second_step.html", status, part=f"account/_second_step{part}.html", **context)
 
 
 def shown(desk: Desk) -> Answer:
