@@ -7,7 +7,7 @@ FLASK := $(BIN)/flask --app wsgi
 TYPED = $(wildcard practice web portal admin staff wsgi.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix demo-reset bench records pictures mutants
+.PHONY: help run test check fix demo-reset bench records pictures mutants faults scan
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /|/' | while IFS='|' read -r name what; do printf 'make %-12s %s\n' "$$name" "$$what"; done
@@ -61,5 +61,11 @@ records: $(READY) ## how the sample documents of RECORDS=../shared/data are read
 pictures: $(READY) ## the README's pictures, into docs/pictures (about a minute)
 	@$(BIN)/python -m tests.pictures
 
+faults: $(READY) ## what goes wrong by itself, made for real on both databases, into docs/reliability.md (20 minutes or more)
+	@$(BIN)/python -m tests.faults
+
 mutants: $(READY) ## takes each condition of routing and permissions out alone: a test must fail (about 8 minutes)
 	@$(BIN)/python -m tests.mutants
+
+scan: $(READY) ## wapiti and sqlmap as each role, timings, raw sockets, the tests of each attack, into docs/security.md (about 20 minutes)
+	@$(BIN)/python -m tests.scan

@@ -45,6 +45,8 @@ def create_app(settings: dict[str, Any] | None = None) -> Flask:
     app = Flask(__name__)
     app.jinja_environment = compiled.Templates
     app.config |= config.FIXED | (config.read(os.environ) if settings is None else settings)
+    # Of forms too the last key is for what is made now, those before it for what was opened while they held.
+    app.config["WTF_CSRF_SECRET_KEY"] = [*(app.config["SECRET_KEY_FALLBACKS"] or ()), app.config["SECRET_KEY"]]
     logs.set_up(app)
     db.init_app(app)
     with app.app_context():

@@ -3,11 +3,10 @@
 from functools import lru_cache
 from typing import Any
 
-import sqlalchemy as sa
 from flask import Blueprint, g, url_for
 from markupsafe import Markup
 
-from practice.board import gap_types
+from practice.board import TYPES, gap_types
 from practice.db import db
 from practice.matching import WAITING_COUNT
 from practice.trays import UNROUTED_COUNT
@@ -45,19 +44,18 @@ def _menu(_words: Any) -> list[tuple[str, str, Markup]]:
     return [(endpoint, url_for(endpoint), icon(name) + str(label)) for endpoint, name, label in MENU]
 
 
-MOST_COUNTED = 100  # the menu says 100+ for more
-_COUNTS = sa.select(UNROUTED_COUNT, WAITING_COUNT)
+_NUMBERS = TYPES.add_columns(UNROUTED_COUNT, WAITING_COUNT)
 
 
 @blueprint.context_processor
 def side_menu() -> dict[str, Any]:
     """The pages, and the numbers beside *Unrouted*, *Coverage* and *Not matched*, read once for each page."""
-    if "tray_counts" not in g:
-        g.tray_counts = db.session.connection().execute(_COUNTS, {"at_most": MOST_COUNTED + 1}).one()
-    if "gap_count" not in g:
-        g.gap_count = len(gap_types(db.session(), meaningful_use=present_practice().meaningful_use))
-    counts = dict(zip(("admin.unrouted", "admin.registrations"), g.tray_counts, strict=True))
-    return {"menu": _menu(catalogue()), "counts": counts | {"admin.coverage": g.gap_count}}
+    if "menu_counts" not in g:
+        types = db.session.connection().execute(_NUMBERS).all()
+        *_, unrouted, waiting = types[0]
+        gaps = len(gap_types(types, meaningful_use=present_practice().meaningful_use))
+        g.menu_counts = {"admin.unrouted": unrouted, "admin.registrations": waiting, "admin.coverage": gaps}
+    return {"menu": _menu(catalogue()), "counts": g.menu_counts}
 
 
 from admin import (  # noqa: E402, F401

@@ -3,7 +3,7 @@ carries its key, or the key of the thing that all the rows are about (?about=), 
 the page goes on."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -39,6 +39,7 @@ KINDS = [
     SelectChoice(Which.READS.value, _l("Reads")),
     SelectChoice(Which.DENIALS.value, _l("Denials")),
     SelectChoice(Which.LOG_INS.value, _l("Log-ins")),
+    SelectChoice(Which.RECORDS.value, _l("Records opened or taken along")),
 ]
 DAY = re.compile(r"2[01][0-9]{2}-[0-9]{2}-[0-9]{2}", re.ASCII)
 KEPT = ("person", "patient", "kind", "did", "since", "until", "person_key", "patient_key", "about")
@@ -79,10 +80,7 @@ class AuditForm(Form):
 
 @blueprint.get("/audit")
 def audit() -> Answer:
-    key = request.args.get("filter", "")
-    values = kept(key)
-    if is_key(about := request.args.get("about", "")):
-        values, key = {"about": about}, ""
+    values, key = asked_for(request.args)
     return shown(form_with(values), values, key)
 
 
@@ -111,8 +109,7 @@ def search_audit() -> Answer:
 @blueprint.post("/audit/exports")
 def export_audit() -> Answer:
     """The newest rows of what is sought, as a file; leaves an audit row itself."""
-    key = request.form.get("filter", "")
-    values = kept(key)
+    values, key = asked_for(request.form)
     if key and not values:
         raise NotVisible
     is_xlsx = request.form.get("format") != "csv"
@@ -138,6 +135,14 @@ def form_with(values: dict[str, str]) -> Any:
 
 
 # ---- What is sought ------------------------------------------------------------------------------
+
+
+def asked_for(said: Mapping[str, str]) -> tuple[dict[str, str], str]:
+    """What the address or the form names: all about one thing, or a kept filter, and its key."""
+    if is_key(about := said.get("about", "")):
+        return {"about": about}, ""
+    key = said.get("filter", "")
+    return kept(key), key
 
 
 def kept(key: str) -> dict[str, str]:

@@ -49,13 +49,13 @@ def _at(path: str, **values: str) -> Callable[[Site], tuple[str, dict[str, str] 
 
 def _searched(path: str, **form: str) -> Callable[[Site], tuple[str, dict[str, str] | None]]:
     """The address that a search leads to; it is searched once, for what is sought is kept with the session."""
-    kept: dict[int, str] = {}
+    kept: dict[Site, str] = {}
 
     def asked(site: Site) -> tuple[str, None]:
-        if id(site) not in kept:
+        if site not in kept:
             said = {name: value.format_map(chosen(site)) for name, value in form.items()}
-            kept[id(site)] = both_of(site.product, _request(site, (path, said))).location
-        return kept[id(site)], None
+            kept[site] = both_of(site.product, _request(site, (path, said))).location
+        return kept[site], None
 
     return asked
 

@@ -56,13 +56,36 @@ def gather(say: Callable[[str], None]) -> None:
                 connection.execute(
                     sa.text(f"SELECT setval(pg_get_serial_sequence('{name}', 'id'), (SELECT max(id) FROM {name}))")
                 )
-    with db.engines[WRITE].connect() as connection:
-        connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("ANALYZE")
+    tidy()
+
+
+def tidy() -> None:
+    """Leaves the database as it leaves itself in time: with statistics, and on PostgreSQL with nothing dead."""
+    with db.engines[WRITE].execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("ANALYZE")
+        else:
+            connection.exec_driver_sql("SET statement_timeout = 0")
+            connection.exec_driver_sql("VACUUM (ANALYZE)")
+            connection.invalidate()  # with its setting
 
 
 def _insert(connection: sa.Connection, table: Any, rows: Iterator[dict[str, Any]]) -> None:
+    """By COPY on PostgreSQL, where a million inserts take a quarter of an hour."""
+    put = _copy if connection.dialect.name == "postgresql" else sa.Connection.execute
     while some := list(islice(rows, 10_000)):
-        connection.execute(table.__table__.insert(), some)
+        put(connection, table.__table__.insert(), some)
+
+
+def _copy(connection: sa.Connection, insert: sa.Insert, rows: list[dict[str, Any]]) -> None:
+    """Values go the way that the insert's would; a column that the rows do not name is left empty."""
+    dialect, columns = connection.dialect, [insert.table.c[name] for name in rows[0]]
+    ways = [(c.name, c.type.dialect_impl(dialect).bind_processor(dialect)) for c in columns]
+    names = ", ".join(dialect.identifier_preparer.quote(c.name) for c in columns)
+    driver: Any = connection.connection.driver_connection
+    with driver.cursor() as cursor, cursor.copy(f"COPY {insert.table.name} ({names}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row([way(row[name]) if way else row[name] for name, way in ways])
 
 
 def _person(chance: random.Random, number: int, kind: Kind) -> dict[str, Any]:

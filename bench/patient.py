@@ -1,4 +1,7 @@
-"""The pages of a patient who has 5,000 messages among all the others', asked for as a browser asks: compressed."""
+"""The pages of a patient who has 5,000 messages among all the others' and a record of 2,000 values.
+
+They are asked for as a browser asks: compressed.
+"""
 
 import html
 from collections.abc import Callable
@@ -10,17 +13,20 @@ from typing import Any
 import sqlalchemy as sa
 
 from bench.admin import missing
+from bench.crowd import tidy
 from bench.floor import WRITES
 from bench.measure import RATIO, Figures, both_of, version_of
 from bench.site import Answer, Asked, LoggedIn, Served, Site
 from practice.appointments import AppointmentRequest, AppointmentState
 from practice.db import WRITE, db, new_key, now
+from practice.documents import Kind, Section
 from practice.drafts import Draft
 from practice.people import Person
+from practice.records import RecordDocument, RecordValue
 from practice.settings import RequestType
 from practice.threads import PAGE, Message, Thread
 
-HAS, DRAFTS = 5_000, 200
+HAS, DRAFTS, VALUES = 5_000, 200, 2_000
 WARM, TIMES = 10, 200
 WORDS = "pharmacy"  # what is searched for
 AS_BROWSERS = {"Accept-Encoding": "gzip", "Sec-Fetch-Site": "same-origin"}
@@ -96,6 +102,7 @@ def _floor_reply(patient: Patient, asked: Asked) -> Asked:
 
 
 IS_LIST = "AS communicator_title"
+IS_RECORD, IS_SERIES, IS_DENIED = "AS place", "record_value.code, record_value.name", "FROM amendment JOIN"
 PAGES = (
     PatientPage(
         "Home", _get("/"), (IS_LIST, "FROM draft", "AS last_id FROM thread", "FROM history", "FROM appointment_request"), ()
@@ -108,6 +115,8 @@ PAGES = (
     ),
     PatientPage("My Appointments", _get("/appointments"), ("FROM appointment_request JOIN",), ()),
     PatientPage("My Results", _get("/results"), ("FROM result_request JOIN",), ()),
+    PatientPage("My Info", _get("/my-info"), (IS_RECORD, IS_SERIES, IS_DENIED), most=200),
+    PatientPage("Vital Signs", _get("/my-info/sections/vitals"), (IS_RECORD, IS_SERIES, IS_DENIED)),
     PatientPage("Search", _search, (IS_LIST, "message.body FROM", "thread.title FROM", "delivery.title FROM"), (), _floor_keep),
     PatientPage("Send", _send, floors=_floor_send),
     PatientPage("Reply", _reply, floors=_floor_reply),
@@ -229,6 +238,8 @@ def _gather(site: Site) -> Patient:
             theirs = Message.thread_id.in_(some), Message.is_from_patient
             connection.execute(sa.update(Message).where(*theirs).values(author_id=person))
         _confirm(connection, taken)
+        _write_record(connection, person, VALUES)
+        _write_record(connection, site.patients[0].person, 3 * len(Section))
         draft = {"author_id": person, "about": "/messages/new", "version": 1, "waits": False, "saved_at": now()}
         values = {"form_values": '{"title": ["A question"], "body": ["What I began to write"]}'}
         rows = [draft | {"key": new_key(), "saved_at": now() - timedelta(hours=n)} for n in range(DRAFTS)]
@@ -239,12 +250,51 @@ def _gather(site: Site) -> Patient:
         )
         keys = list(connection.scalars(mine.having(counted == 3).order_by(Thread.key).limit(200)))
     with site.app.app_context():
-        with db.engines[WRITE].connect() as connection:
-            tidy = {"sqlite": "ANALYZE", "postgresql": "VACUUM (ANALYZE)"}[site.kind]  # as its own vacuum leaves it
-            connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(tidy)
+        tidy()
         who = site._log_in(db.session.get_one(Person, person))
         db.session.remove()
     return Patient(who, keys, site.to)
+
+
+MEASURED = {
+    Section.VITALS: (("Systolic", 128, "mmHg"), ("Diastolic", 82, "mmHg"), ("Weight", 68, "kg"), ("Heart rate", 71, "/min")),
+    Section.LAB: (("Glucose", 98, "mg/dL"), ("Sodium", 140, "mmol/L"), ("Creatinine", 0.9, "mg/dL"), ("Hemoglobin", 13, "g/dL")),
+}
+
+
+def _write_record(connection: sa.Connection, person: int, values: int) -> None:
+    """A third vital signs, a third lab results, the others in turn; from twenty documents, and one value was corrected."""
+    at, today = now(), now().date()
+    file = {"patient_id": person, "by_id": person, "is_by_patient": True, "kind": Kind.CCDA, "name": "summary.xml", "size": 1}
+    file |= {"title": "Summary of care", "maker": "A practice", "at": at, "saved_at": at, "reason": ""}
+    table = RecordDocument.__table__
+    documents = [
+        connection.execute(
+            sa.insert(table).values(
+                file | {"key": new_key(), "sha256": f"{person}-{n}", "stored_as": f"{person}-{n}", "made_on": today}
+            )
+        ).inserted_primary_key[0]
+        for n in range(20)
+    ]
+    others = [section for section in Section if section not in MEASURED]
+    rows = []
+    for n in range(values):
+        value = {"key": new_key(), "patient_id": person, "note": "", "document_id": documents[n % 20], "path": f"/entry[{n}]"}
+        value |= {"recorded_on": today - timedelta(days=n), "recorded_text": "", "code": "", "unit": "", "number": None}
+        section = (Section.VITALS, Section.LAB, others[n // 3 % len(others)])[n % 3]
+        if section in MEASURED:
+            name, about, unit = MEASURED[section][n // 3 % 4]
+            number = round(about * (1 + n % 7 / 50), 1)
+            value |= {"name": name, "value": f"{number} {unit}", "number": number, "unit": unit, "code": name.lower()}
+        else:
+            value |= {"name": f"Entry {n}", "value": "As the document says it"}
+        rows.append(value | {"section": section})
+    connection.execute(sa.insert(RecordValue.__table__), rows)
+    first = sa.select(sa.func.min(RecordValue.id)).where(RecordValue.patient_id == person)
+    root = connection.scalar(first)
+    connection.execute(sa.update(RecordValue.__table__).where(RecordValue.id == root).values(superseded_at=at))
+    again = rows[0] | {"key": new_key(), "root_id": root, "replaces_id": root, "corrected_at": at}
+    connection.execute(sa.insert(RecordValue.__table__).values(again))
 
 
 def _confirm(connection: sa.Connection, threads: list[int]) -> None:

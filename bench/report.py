@@ -23,7 +23,7 @@ same rows, and what was written was found again by its readers.
 The times in milliseconds are those of one machine; the ratios are what holds elsewhere. Each page may take {ratio:g} times its
 floor, and {growth:g} times as long at 100,000 messages as at 1,000; a worker may have {megabytes} MB after 1,000 requests.
 """
-HEAVY = """# The pages of a patient with {messages:,} messages and {drafts} drafts
+HEAVY = """# The pages of a patient with {messages:,} messages, {drafts} drafts and a record of {values:,} values
 
 Among all the others' 100,000, asked for as a browser asks: compressed. Product and floor in turn, {times} requests each; a search
 is its POST and the page it leads to. The number of statements is the same for a patient who has little.
@@ -84,7 +84,7 @@ def written(
         parts.append(STEPS.format(messages=stepped[0].messages, times=steps.TIMES))
     parts += [_lines(one) for one in stepped]
     if heavies:
-        parts.append(HEAVY.format(messages=patient.HAS, drafts=patient.DRAFTS, times=patient.TIMES))
+        parts.append(HEAVY.format(messages=patient.HAS, drafts=patient.DRAFTS, values=patient.VALUES, times=patient.TIMES))
     parts += [_lines(one) for one in heavies]
     if counted:
         parts.append(NUMBERS.format(messages=counted[0].messages, times=numbers.TIMES))

@@ -38,6 +38,7 @@ from portal import (  # noqa: E402, F401
     home,
     messages,
     not_matched,
+    record_copies,
     records,
     results,
     second_step,

@@ -1,5 +1,7 @@
 """My Appointments, and asking for one."""
 
+from typing import Any
+
 from flask import Response, render_template, request
 from wtforms import RadioField
 
@@ -7,7 +9,6 @@ from portal import blueprint
 from portal.cancelling import requests_page
 from portal.fields import answer_by, is_to_be_sent, must_be_on, review
 from practice.appointments import (
-    ProposedTime,
     appointment_of,
     appointments_of,
     can_cancel,
@@ -72,7 +73,7 @@ def pick_time(key: str) -> Answer:
     return to("portal.message", key=key, done="picked")
 
 
-def _times(thread: Thread, times: list[ProposedTime], form: Form, status: int = 200, *, is_gone: bool = False) -> Answer:
+def _times(thread: Thread, times: list[Any], form: Form, status: int = 200, *, is_gone: bool = False) -> Answer:
     form.time.choices = [
         (one.key, _("%(when)s, %(place)s", when=slot_words(one.starts_at, one.minutes), place=one.place)) for one in times
     ]
@@ -87,10 +88,10 @@ def calendar_file(key: str) -> Response:
     """For the calendar of a phone; of one that is off or changed, what puts the same entry right."""
     thread = thread_of_patient(db.session(), key, visitor().person_id)
     found = appointment_of(thread.id)
-    if found is None or found[0].starts_at is None:
+    if found is None or found.starts_at is None:
         raise NotVisible
     headers = {"Content-Disposition": 'attachment; filename="appointment.ics"'}
-    return Response(calendar_text(key, found[0]), headers=headers, content_type="text/calendar; charset=utf-8")
+    return Response(calendar_text(key, found), headers=headers, content_type="text/calendar; charset=utf-8")
 
 
 @blueprint.route("/appointments/new", methods=["GET", "POST"])

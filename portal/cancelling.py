@@ -9,6 +9,7 @@ from wtforms import HiddenField, TextAreaField
 from wtforms.validators import ValidationError
 
 from portal import blueprint
+from portal.fields import must_warn
 from practice.amendments import amendment_of, cancel_amendment
 from practice.amendments import can as can_with_amendment
 from practice.appointments import AppointmentState, appointment_of, cancel_appointment
@@ -61,7 +62,7 @@ def cancel_request(key: str) -> Answer:
     if request.method != "POST":
         return _page(found, opened(CancelForm, state=found.asked.state))
     form = CancelForm()
-    if not form.validate_on_submit():
+    if not form.validate_on_submit() or must_warn(form, form.reason.data or ""):
         return _page(found, form, 422)
     try:
         state = type(found.asked.state)(form.state.data)
@@ -77,16 +78,16 @@ def cancel_request(key: str) -> Answer:
 def _request(key: str) -> Request:
     thread = thread_of_patient(db.session(), key, visitor().person_id)
     if found := appointment_of(thread.id):
-        return Request(thread, found[0], can_cancel_appointment(found[0]), cancel_appointment)
+        return Request(thread, found, can_cancel_appointment(found), cancel_appointment)
     if found := result_of(thread.id):
-        return Request(thread, found[0], can_cancel_result(found[0]), cancel_result)
+        return Request(thread, found, can_cancel_result(found), cancel_result)
     if found := amendment_of(thread.id):
         return Request(thread, found, can_with_amendment(found, RequestVerb.CANCEL), cancel_amendment)
     raise NotVisible
 
 
 def _page(found: Request, form: Form, status: int = 200, *, is_changed: bool = False) -> Answer:
-    is_confirmed = found.asked.state == AppointmentState.CONFIRMED
+    is_confirmed = form.reason.flags.required = found.asked.state == AppointmentState.CONFIRMED
     shown = render_template(
         "portal/cancel_request.html",
         here="portal.messages",

@@ -12,7 +12,7 @@ from practice.errors import Invalid, NotVisible, Stale
 from practice.requests import RequestVerb
 from practice.threads import Thread, thread_of_patient
 from web.answers import Answer, to
-from web.facts import denial_facts
+from web.facts import denial_facts, wanted_facts
 from web.formats import gettext as _
 from web.formats import lazy_gettext as _l
 from web.forms import AtMost, Filled, Form, opened, tidy
@@ -63,7 +63,7 @@ def _page(thread: Thread, asked: Amendment, form: Form, status: int = 200) -> An
         thread=thread,
         asked=asked,
         is_possible=amendments.can(asked, RequestVerb.DISAGREE),
-        facts=denial_facts(asked),
+        facts=wanted_facts(asked) + denial_facts(asked),
         form=form,
     )
     return shown, status

@@ -14,6 +14,7 @@ from practice.threads import PAGE
 from web.answers import Answer, to
 from web.drafts import form_of, keep_form
 from web.formats import lazy_gettext as _l
+from web.forms import paged
 from web.gate import says_form_page, visitor
 
 FORMS: dict[str, tuple[RequestType | None, Any]] = {
@@ -34,15 +35,14 @@ EXCERPT = 80  # characters
 def drafts() -> str:
     me, before, after = visitor().person_id, request.args.get("before", ""), request.args.get("after", "")
     found = drafts_of(me, limit=PAGE + 1, before=before, after=after)
-    rows, is_more = (found[-PAGE:], len(found) > PAGE) if after else (found[:PAGE], len(found) > PAGE)
-    has_newer, has_older = (is_more, True) if after else (bool(before), is_more)
+    rows, newer, older = paged(found, before=before, after=after, size=PAGE)
     return render_template(
         "portal/drafts.html",
         here="portal.messages",
         box="drafts",
         rows=[described(draft) for draft in rows],
-        newer=url_for("portal.drafts", after=rows[0].key) if rows and has_newer else "",
-        older=url_for("portal.drafts", before=rows[-1].key) if rows and has_older else "",
+        newer=newer and url_for("portal.drafts", after=newer),
+        older=older and url_for("portal.drafts", before=older),
     )
 
 

@@ -7,7 +7,7 @@ from wtforms import StringField, TextAreaField
 
 from portal import blueprint
 from portal.fields import answer_by, must_be_on, must_warn
-from practice.amendments import TO_MAX, denials_of
+from practice.amendments import TO_MAX, unsettled_of
 from practice.amendments import request_amendment as ask
 from practice.conversations import BODY_MAX
 from practice.db import db
@@ -16,13 +16,14 @@ from practice.errors import Invalid, NotVisible, Stale
 from practice.records import PAGE, Record, RecordValue, current_of, record_of, section_of, series_of, value_of
 from practice.settings import MenuItem, RequestType
 from web.answers import Answer, page, to
-from web.facts import SECTIONS, denial_facts, record_word
+from web.facts import SECTIONS, denial_facts, record_word, wanted_facts
 from web.formats import lazy_gettext as _l
 from web.forms import AtMost, Filled, Form, opened, page_number, tidy
 from web.gate import visitor
-from web.measurements import figures_of
+from web.measurements import Figure, figures_of
 
 PLOTTED = (Section.VITALS, Section.LAB)
+FIGURES, NEWEST = 2, 100  # of a section, where all sections are shown: of what was measured most often among the newest
 
 
 class AmendmentForm(Form):
@@ -39,7 +40,7 @@ class AmendmentForm(Form):
 @blueprint.get("/my-info")
 def my_info() -> str:
     must_be_on(MenuItem.MY_INFO)
-    return render_template("portal/my_info.html", **_shown(record_of(visitor().person_id)))
+    return render_template("portal/my_info.html", **_shown(record_of(visitor().person_id)), figures=_figures())
 
 
 @blueprint.get("/my-info/sections/<name>")
@@ -85,24 +86,29 @@ def _value(key: str) -> RecordValue:
 
 
 def _shown(record: Record) -> dict[str, object]:
-    denied = defaultdict(list)
-    for amendment, key in denials_of(visitor().person_id):
-        denied[amendment.value_id].append((key, amendment, denial_facts(amendment)))
+    unsettled = defaultdict(list)
+    for amendment, key in unsettled_of(visitor().person_id):
+        unsettled[amendment.value_id].append((key, amendment, wanted_facts(amendment) + denial_facts(amendment)))
     return {
         "here": "portal.my_info",
         "record": record.sections,
         "totals": record.totals,
         "former": record.former,
         "beside": record.beside,
-        "denied": {
-            value.id: [one for version in (value, *record.former.get(value.id, ())) for one in denied[version.id]]
+        "unsettled": {
+            value.id: [one for version in (value, *record.former.get(value.id, ())) for one in unsettled[version.id]]
             for values in record.sections.values()
             for value in values
         },
         "sections": SECTIONS,
         "word": record_word,
-        "plotted": PLOTTED,
     }
+
+
+def _figures() -> dict[Section, list[Figure]]:
+    """Of each section that has some, the first. A statement for each."""
+    me = visitor().person_id
+    return {section: figures_of(series_of(me, section, newest=NEWEST), most=FIGURES) for section in PLOTTED}
 
 
 def _page(value: RecordValue, form: Form, status: int = 200) -> Answer:
@@ -115,6 +121,7 @@ def _page(value: RecordValue, form: Form, status: int = 200) -> Answer:
         asked_of=value,
         form=form,
         decision_by=answer_by(RequestType.AMENDMENT),
+        figures=_figures(),
         from_value=", ".join((str(SECTIONS[says_now.section]), says_now.name, says_now.value)),
         **_shown(record_of(visitor().person_id, opened=says_now.id)),
     )

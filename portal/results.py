@@ -7,7 +7,7 @@ from portal.cancelling import requests_page
 from portal.fields import answer_by, is_to_be_sent, must_be_on, review
 from practice.db import db
 from practice.errors import Invalid
-from practice.results import can_cancel, check_order, results_of
+from practice.results import can_cancel, check_order, media_of, results_of
 from practice.results import request_result as ask
 from practice.settings import MenuItem, RequestType
 from practice.threads import files_sent_in
@@ -30,6 +30,7 @@ def results() -> str:
         states=STATES,
         can_cancel=can_cancel,
         media=MEDIA,
+        media_of=media_of,
         hand_over=HAND_OVER,
         **listed,
     )

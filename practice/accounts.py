@@ -215,19 +215,20 @@ def _list_of(words: tuple[str, ...], equal: tuple[str, ...], is_admin: bool, is_
     """The statements of a search: how many, and a page. `words` and `equal` name the parameters."""
     has_session = is_logged_on(Person.id, at=sa.bindparam("at", type_=Person.created_at.type))
     is_logged_on_now = sa.and_(Person.status == AccountStatus.ACTIVE, has_session)
-    where: list[sa.ColumnElement[bool]] = [Person.kind == Kind.STAFF]
+    where: list[sa.ColumnElement[bool]] = []
     for word in (sa.bindparam(name, type_=sa.Text) for name in words):
         where.append(sa.or_(Person.name_key.contains(word, escape="/"), Staff.login_key.contains(word, escape="/")))
     where += [getattr(Person if name == "status" else Staff, name) == sa.bindparam(name) for name in equal]
     where += [Staff.is_admin.is_(True)] if is_admin else []
     where += [is_logged_on_now] if is_on else []
-    joined = sa.select(Person.id).join(Staff, Staff.id == Person.id).where(*where)
+    joined = sa.select(Person.id).join(Staff, Staff.id == Person.id).where(Person.kind == Kind.STAFF, *where)
+    counted = joined if words or "status" in equal or is_on else sa.select(Staff.id).where(*where)  # nothing of the person
     limit, offset = sa.bindparam("limit", type_=sa.Integer), sa.bindparam("offset", type_=sa.Integer)
     page = joined.order_by(*ORDERS[sort]).limit(limit).offset(offset).subquery()
     columns = Person.id, Person.key, Person.last_name, Person.first_name, Person.status, Staff.login, Staff.level, Staff.group
     more = Staff.specialty, Staff.is_admin, Staff.last_logon_at, is_logged_on_now.label("is_logged_on")
     rows = sa.select(*columns, *more).join(Staff, Staff.id == Person.id).join(page, page.c.id == Person.id)
-    return sa.select(sa.func.count()).select_from(joined.subquery()), rows.order_by(*ORDERS[sort])
+    return sa.select(sa.func.count()).select_from(counted.subquery()), rows.order_by(*ORDERS[sort])
 
 
 _IN_CHARGE_OF = (

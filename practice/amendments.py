@@ -322,8 +322,18 @@ def value_now(asked: Amendment) -> RecordValue:
     return current_of(db.session(), asked.value_id)
 
 
-def denials_of(patient: int) -> list[Any]:
-    """What was denied to a patient, whole or in part, the oldest first: rows of the amendment and its thread's key."""
-    found = sa.select(Amendment, Thread.key).join(Thread, Thread.id == Amendment.thread_id)
-    found = found.where(Thread.patient_id == patient, Amendment.ground.is_not(None))
-    return list(db.session.execute(found.order_by(Amendment.decided_at, Amendment.thread_id)))
+_UNSETTLED = (
+    sa.select(Amendment, Thread.key)
+    .join(Thread, Thread.id == Amendment.thread_id)
+    .where(
+        Thread.patient_id == sa.bindparam("patient"),
+        sa.or_(Amendment.ground.is_not(None), Amendment.state.in_(UNDECIDED)),
+    )
+    .order_by(Amendment.decided_at.nulls_last(), Amendment.thread_id)
+)
+
+
+def unsettled_of(patient: int) -> list[Any]:
+    """What was denied to a patient, whole or in part, then what is not decided yet, each the oldest first: rows of the
+    amendment and its thread's key."""
+    return list(db.session.execute(_UNSETTLED, {"patient": patient}))

@@ -9,14 +9,14 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from practice.calendar import at_local, local_day, times_shown
-from practice.conversations import Sent, clean, reply, send
+from practice.conversations import Sent, clean, reply, send, was_sent
 from practice.db import Actor, Model, Transaction, again_if_doubled, changed, choice, db, new_key, now, transaction
 from practice.errors import Invalid, NotVisible, Stale
 from practice.outbox import MORNING, remind
 from practice.people import fold
 from practice.requests import CANCELLED, Letter, RequestVerb, cancel, lead_on, page_of_requests, step, steps_from
 from practice.settings import Facility, ReferringPhysician, RequestType, calendar_of, the_practice
-from practice.threads import Page, Place, Thread
+from practice.threads import Page, Place, Thread, read
 
 TITLE = "Appointment request"  # fixed word: shown in the reader's language
 
@@ -135,7 +135,8 @@ class Wish:
 def request_appointment(patient: int, wish: Wish, *, today: date, form_key: str, by: Actor) -> Sent:
     """Raises Invalid with the field's name, SentBefore, TooMany. `today` is the practice's day."""
     with transaction(by=by, did="request_appointment", patient=patient) as tx:
-        facility, physician = check_wish(tx.session, wish, today=today)
+        is_again = was_sent(by.person, form_key, session=tx.session)
+        facility, physician = check_wish(tx.session, wish, today=today, is_again=is_again)
         sent = send(
             patient,
             kind=RequestType.APPOINTMENT,
@@ -166,9 +167,14 @@ def request_appointment(patient: int, wish: Wish, *, today: date, form_key: str,
         return sent
 
 
-def check_wish(session: Session, wish: Wish, *, today: date) -> tuple[Facility, ReferringPhysician | None]:
-    """The facility and the physician that are meant. Raises Invalid with the field's name: what would be refused when sent."""
-    if wish.first_day < today:
+def check_wish(
+    session: Session, wish: Wish, *, today: date, is_again: bool = False
+) -> tuple[Facility, ReferringPhysician | None]:
+    """The facility and the physician that are meant. Raises Invalid with the field's name: what would be refused when sent.
+
+    `is_again`: the form was sent before; what changed since refuses nothing.
+    """
+    if wish.first_day < today and not is_again:
         raise Invalid("first_day", "The first day is in the past.")
     if wish.last_day < wish.first_day:
         raise Invalid("last_day", "The last day is before the first day.")
@@ -177,14 +183,18 @@ def check_wish(session: Session, wish: Wish, *, today: date) -> tuple[Facility, 
     facility = session.scalar(sa.select(Facility).where(Facility.key == wish.facility))
     if facility is None:
         raise Invalid("facility", "Choose a facility.")
+    if not (facility.is_in_use or is_again):
+        raise Invalid("facility", "The facility you chose takes no requests any more. Look at what stands here now.")
     physician = session.scalar(sa.select(ReferringPhysician).where(ReferringPhysician.key == (wish.physician or "")))
+    if physician and not (physician.is_in_use or is_again):
+        physician = None
     if physician is None and (wish.physician or the_practice(session).asks_physician):
         raise Invalid("physician", "Choose the referring physician.")
     return facility, physician
 
 
 _OF_THREAD = (
-    sa.select(AppointmentRequest, Facility.name, ReferringPhysician.name)
+    sa.select(*AppointmentRequest.__table__.columns, Facility.name.label("facility"), ReferringPhysician.name.label("physician"))
     .join(Facility, Facility.id == AppointmentRequest.facility_id)
     .outerjoin(ReferringPhysician, ReferringPhysician.id == AppointmentRequest.physician_id)
     .where(AppointmentRequest.thread_id == sa.bindparam("thread"))
@@ -192,8 +202,8 @@ _OF_THREAD = (
 
 
 def appointment_of(thread: int) -> Any:
-    """The request of a thread, the names of its facility and of its physician (or None), as a row; None where there is none."""
-    return db.session.execute(_OF_THREAD, {"thread": thread}).first()
+    """The columns of a thread's request, `facility` and `physician` (or None) by name; None where there is none."""
+    return read(_OF_THREAD, {"thread": thread}).first()
 
 
 # ---- Steps of the staff --------------------------------------------------------------------------
@@ -398,18 +408,18 @@ def _is_to_come(asked: AppointmentRequest) -> bool:
     return asked.starts_at is None or asked.starts_at > now()
 
 
-def can_cancel(wish: AppointmentRequest) -> bool:
+def can_cancel(wish: Any) -> bool:
     """Whether the patient can: what is confirmed, until it is past."""
     return (wish.state, RequestVerb.CANCEL) in TRANSITIONS and _is_to_come(wish)
 
 
-def steps_of(wish: AppointmentRequest, *, has_times: bool) -> list[RequestVerb]:
+def steps_of(wish: Any, *, has_times: bool) -> list[RequestVerb]:
     """What staff can do next; `has_times`: some are proposed."""
     return [verb for verb in steps_from(wish.state, TRANSITIONS) if has_times or verb != RequestVerb.TAKE_BACK]
 
 
 _STILL_OPEN = (
-    sa.select(ProposedTime)
+    sa.select(*ProposedTime.__table__.columns)
     .where(
         ProposedTime.thread_id == sa.bindparam("thread"),
         ProposedTime.ended_at.is_(None),
@@ -419,9 +429,9 @@ _STILL_OPEN = (
 )
 
 
-def proposed_times(thread: int) -> list[ProposedTime]:
-    """From which the patient can pick now, in order."""
-    return list(db.session.scalars(_STILL_OPEN, {"thread": thread, "present": now()}))
+def proposed_times(thread: int) -> list[Any]:
+    """From which the patient can pick now, in order: rows of the columns of ProposedTime."""
+    return list(read(_STILL_OPEN, {"thread": thread, "present": now()}))
 
 
 def upcoming_of(patient: int, *, limit: int) -> list[Any]:

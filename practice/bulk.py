@@ -38,6 +38,7 @@ class Outcome(StrEnum):
     GONE = "gone"  # one has it no longer
     UNREAD = "unread"  # removed is only what was received
     WAITING = "waiting"  # and what waits no longer
+    UNDECIDED = "undecided"  # and no correction that is still to be decided
     BEING_SENT = "being_sent"  # an answer
     NOT_THEIRS = "not_theirs"  # the colleague does not have it, or is away
     CHANGED_SINCE = "changed_since"  # not undone, therefore
@@ -140,7 +141,7 @@ def _why_not(error: Exception) -> Outcome:
     if isinstance(error, BeingSent):
         return Outcome.BEING_SENT
     if isinstance(error, NotAllowed):
-        return {"unread": Outcome.UNREAD, "waiting": Outcome.WAITING}.get(str(error), Outcome.CHANGED)
+        return {o.value: o for o in (Outcome.UNREAD, Outcome.WAITING, Outcome.UNDECIDED)}.get(str(error), Outcome.CHANGED)
     return Outcome.NOT_THEIRS if isinstance(error, Invalid) else Outcome.CHANGED
 
 

@@ -1,9 +1,13 @@
 """How things are called in a C-CDA document: by their code, or in the words of its narrative."""
 
+from collections.abc import Iterator
+
 from lxml import etree
 
 from practice.clinical_codes import NAMES
 from practice.documents import words
+
+_WITH_ID = etree.XPath("/descendant-or-self::*[@ID]")
 
 
 def first(*texts: str) -> str:
@@ -23,7 +27,7 @@ class Names:
 
     def __init__(self, tree: "etree._ElementTree") -> None:
         self._tree = tree
-        self._narrative = {element.get("ID"): element for element in tree.xpath("//*[@ID]")}
+        self._narrative = {element.get("ID"): element for element in _WITH_ID(tree)}
 
     def path(self, element: "etree._Element") -> str:
         return str(self._tree.getpath(element))
@@ -38,17 +42,17 @@ class Names:
 
     def label(self, code: "etree._Element | None") -> str:
         """What a coded element is called; the bare code where nobody says, empty where there is none."""
-        if code is None:
-            return ""
+        return "" if code is None else next(filter(None, self._labels(code)), "")
+
+    def _labels(self, code: "etree._Element") -> Iterator[str]:
+        """The first one is enough nearly always."""
+        yield words(code.get("displayName"))
+        yield self.said(code.find("originalText"))
         others = code.findall("translation")
-        return first(
-            words(code.get("displayName")),
-            self.said(code.find("originalText")),
-            *(words(other.get("displayName")) for other in others),
-            *(self.said(other.find("originalText")) for other in others),
-            *(NAMES.get(one.get("code") or "", "") for one in (code, *others)),
-            *(words(one.get("code")) for one in (code, *others)),
-        )
+        yield from (words(other.get("displayName")) for other in others)
+        yield from (self.said(other.find("originalText")) for other in others)
+        yield from (NAMES.get(one.get("code") or "", "") for one in (code, *others))
+        yield from (words(one.get("code")) for one in (code, *others))
 
     def name(self, entry: "etree._Element", codes: "list[etree._Element | None]") -> tuple[str, str, str]:
         """Name, code and system of an entry: the first of `codes` with words, else the text of the entry."""

@@ -33,8 +33,15 @@ SECTIONS = {
     "10162-6": Section.SOCIAL,  # pregnancies
     "46240-8": Section.ENCOUNTER,
     "61146-7": Section.GOAL,
+    # LOINC has none: of our own exports.
+    "patient-information": Section.PATIENT,
+    "contact": Section.CONTACT,
+    "demographic": Section.DEMOGRAPHIC,
+    "provider-information": Section.PROVIDER,
 }
-"""LOINC codes of sections, in C-CDA and in FHIR's Composition."""
+"""Codes of sections, in C-CDA and in FHIR's Composition: LOINC, and four of our own."""
+CODE_OF = {section: code for code, section in reversed(SECTIONS.items())}
+"""The code that we write for a section: the first one above."""
 
 VITAL_SIGNS = {
     "8302-2": "Height",

@@ -113,8 +113,14 @@ _ABSENT = sa.bindparam("supposed_absent", callable_=lambda: _supposed.get().abse
 _Away, _Deputy = aliased(Absence, name="away"), aliased(Person, name="deputy")
 
 
+# Not as parameters: with them PostgreSQL takes a plan for any value to be dearer, and plans anew each time, for longer than it
+# then looks.
+ONE = sa.literal_column("1", sa.Integer)
+_ACTIVE = sa.literal_column(f"'{AccountStatus.ACTIVE}'", Person.status.type)
+
+
 def _is_active(person: Any) -> sa.ColumnElement[bool]:
-    return sa.and_(person.status == AccountStatus.ACTIVE, person.id != _DISABLED)
+    return sa.and_(person.status == _ACTIVE, person.id != _DISABLED)
 
 
 def _lasts(absence: Any) -> sa.ColumnElement[bool]:
@@ -163,7 +169,7 @@ def is_routable() -> sa.ColumnElement[bool]:
     here = Membership.communicator_id == Communicator.id
     members = _MEMBERS.where(here, sa.not_(_is_away(Membership.staff_id)))
     # Asked for the first of them: by EXISTS PostgreSQL would look up the people of all communicators before it begins.
-    first = (one.with_only_columns(Membership.staff_id).limit(1) for one in (members, _DEPUTIES.where(here)))
+    first = (one.with_only_columns(Membership.staff_id).limit(ONE) for one in (members, _DEPUTIES.where(here)))
     return sa.and_(Communicator.is_in_use, sa.or_(*(one.correlate(Communicator).scalar_subquery().is_not(None) for one in first)))
 
 
@@ -296,7 +302,7 @@ class Box:
         return [m for m in self.mine if m.id in has]
 
 
-_mine = sa.select(eligible(staff=sa.bindparam("staff")).subquery().c.communicator_id)
+_mine = sa.select(eligible(staff=sa.bindparam("staff")).cte("mine").c.communicator_id)
 _my_audiences = sa.select(AudienceCommunicator.audience_id).where(AudienceCommunicator.communicator_id.in_(_mine))
 _BOX = (
     sa.select(
@@ -319,6 +325,7 @@ _BOX = (
         sa.and_(AudienceCommunicator.communicator_id == Communicator.id, AudienceCommunicator.audience_id.in_(_my_audiences)),
     )
     .outerjoin(Audience, Audience.id == AudienceCommunicator.audience_id)
+    .where(sa.or_(Communicator.id.in_(_mine), Audience.id.is_not(None)))
     .order_by(Communicator.title_key, Communicator.id)
 )
 

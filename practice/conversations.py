@@ -435,7 +435,7 @@ def _close(tx: Transaction, thread: Thread) -> None:
 def remove(thread_key: str, *, version: int, by: Actor) -> None:
     """Takes the thread out of the shared lists; the patient keeps it, its address still opens.
 
-    Raises NotVisible, Stale, and NotAllowed while it is unread or waits for an answer.
+    Raises NotVisible, Stale, and NotAllowed while it is unread, waits for an answer, or is a correction not decided yet.
     """
     with transaction(by=by, did="remove", about=thread_key) as tx:
         thread = _of_staff_seen(tx, thread_key, version)
@@ -443,7 +443,8 @@ def remove(thread_key: str, *, version: int, by: Actor) -> None:
         if thread.removed_at is not None:
             raise Stale("deleted before")
         if not can_remove(thread):
-            raise NotAllowed("unread" if thread.is_unread else "waiting")
+            waits = "waiting" if thread.state == ThreadState.WAITING else "undecided"
+            raise NotAllowed("unread" if thread.is_unread else waits)
         thread.removed_at = now()
         record(tx, thread.id, Event.REMOVED)
         mark(tx, thread)
@@ -714,9 +715,9 @@ def _sent_before(session: Session, by: Actor, form_key: str, digest: str) -> Sen
     return Sent(before.key, before.id, False)
 
 
-def was_sent(author: int, form_key: str) -> bool:
+def was_sent(author: int | None, form_key: str, *, session: Session | None = None) -> bool:
     """Whether this form of theirs was sent before: then it is no draft any more."""
-    return db.session.execute(_SENT_BEFORE, {"author": author, "form_key": form_key[:22]}).first() is not None
+    return (session or db.session()).execute(_SENT_BEFORE, {"author": author, "form_key": form_key[:22]}).first() is not None
 
 
 def _check_limit(session: Session, patient: int) -> None:

@@ -8,7 +8,7 @@ from datetime import date, datetime, time, timedelta
 
 import sqlalchemy as sa
 
-from practice import conversations, jobs, results
+from practice import amendments, conversations, jobs, results
 from practice.amendments import request_amendment
 from practice.appointments import Slot, Wish, confirm, request_appointment
 from practice.canned_replies import add_canned_reply
@@ -23,7 +23,7 @@ from practice.records import RecordValue
 from practice.requests import Letter
 from practice.results import HandOver, Media, Order, request_result
 from practice.settings import OPENING, Facility, Practice, ReferringPhysician, RequestType, SecondStepFor, TermKind
-from practice.threads import Thread, last_message_id
+from practice.threads import READ_BY_PATIENT, Thread, last_message_id
 
 PASSWORD = "correct-horse-demo-battery"
 
@@ -113,6 +113,35 @@ RECORD = [  # section, name, value, note, years ago
     (Section.VITALS, "Weight", "68.4 kg", "", 0),
     (Section.VITALS, "Blood pressure", "128 over 82 mmHg", "", 0),
 ]
+MEASURED = [  # section, name, unit, normal, and what it was, the newest first, a quarter of a year apart from half a year ago on
+    (Section.VITALS, "Weight", "kg", (None, None), (69.0, 69.9, 71.4, 71.0, 71.8, 72.6, 73.1)),
+    (Section.LAB, "Hemoglobin A1c", "%", (4.0, 5.6), (5.4, 5.5, 5.8, 6.0)),
+]
+DECIDED = [  # days ago, which value, what it should say, why; what was answered, and what is denied of it
+    (
+        40,
+        "Salbutamol inhaler",
+        "100 µg, when needed",
+        "Dr. Moreau changed it in spring.",
+        "Your request for a correction is accepted.\n\nThe record now says: 100 µg, when needed\n\n"
+        "What it said before stays visible beside it. Tell us who should know of the correction: we tell them if you agree.",
+        "",
+    ),
+    (
+        30,
+        "Torn meniscus, left knee",
+        "Healed",
+        "It does not hurt any more.",
+        "Your request for a correction is denied.\n\nGround: The record is accurate and complete.\n"
+        "Reason: The MRI of last month still shows the tear.\n\n"
+        "You may disagree: press Disagree in this conversation, or send us a written statement. It is kept with your record. "
+        "If you do not, you may ask that your request and this denial go along whenever we disclose this part of your record.\n\n"
+        "You may complain to us: Linden Street Practice, (555) 010-0199, and to the Secretary of Health and Human Services: "
+        "Office for Civil Rights, www.hhs.gov/ocr/complaints.",
+        "The MRI of last month still shows the tear.",
+    ),
+]
+DISAGREES = "I walk and climb stairs without pain since October. Please keep that beside what you write."
 OTHERS = [  # title, words, to, answer
     (
         "Refill of my inhaler",
@@ -286,6 +315,18 @@ def _write_record(patient: int) -> None:
             recorded = now().date() - timedelta(days=365 * years + 28)
             values = {"section": section, "name": name, "value": value, "note": note, "recorded_on": recorded}
             tx.session.add(RecordValue(key=new_key(), patient_id=patient, **values))
+        for section, name, unit, (low, high), numbers in MEASURED:
+            for n, number in enumerate(numbers):
+                values = {
+                    "section": section,
+                    "name": name,
+                    "value": f"{number} {unit}",
+                    "number": number,
+                    "unit": unit,
+                    "note": "",
+                }
+                values |= {"low": low, "high": high, "recorded_on": now().date() - timedelta(days=182 + 91 * n)}
+                tx.session.add(RecordValue(key=new_key(), patient_id=patient, **values))
 
 
 def _write_threads(chance: random.Random, patients: list[int], sophie: int, jihae: int, staff: dict[str, int]) -> None:
@@ -305,6 +346,8 @@ def _write_threads(chance: random.Random, patients: list[int], sophie: int, jiha
             start - age,
             stage=chance.choices(range(5), (1, 2, 3, 2, 6) if n > 20 else (6, 3, 3, 1, 1))[0],
         )
+    for decided in DECIDED:
+        _decide(sophie, staff["records"], start, *decided)
     values = list(db.session.scalars(sa.select(RecordValue.key).where(RecordValue.patient_id == sophie).order_by(RecordValue.id)))
     for n, (key, to) in enumerate(((values[4], "Stomach upset, not an allergy"), (values[12], "167 cm"))):
         with clock_at(start - timedelta(days=9 - 4 * n, hours=2)):
@@ -320,6 +363,42 @@ def _write_threads(chance: random.Random, patients: list[int], sophie: int, jiha
         conversations.start(
             _key_of(jihae), communicator=scheduler, title="Your check-up in December", body=words, form_key=new_key(), by=fay
         )
+
+
+def _decide(patient: int, staff: int, start: datetime, days: int, name: str, to: str, memo: str, said: str, denied: str) -> None:
+    """A correction from its request to its end: accepted, or denied and disagreed with. The patient has read it."""
+
+    def letter(body: str) -> Letter:
+        return Letter(body, new_key(), last_message_id(db.session(), sent.thread_id))
+
+    asked, by, whose = start - timedelta(days=days), Actor(staff), Actor(patient)
+    value = db.session.scalars(
+        sa.select(RecordValue.key).where(RecordValue.patient_id == patient, RecordValue.name == name)
+    ).one()
+    with clock_at(asked):
+        sent = request_amendment(patient, value, to=to, memo=memo, form_key=new_key(), by=whose)
+    with clock_at(asked + timedelta(days=3)):
+        amendments.review(sent.thread_key, letter=letter("We are looking at your request for a correction."), by=by)
+    with clock_at(asked + timedelta(days=9)):
+        if denied:
+            amendments.deny(sent.thread_key, ground=amendments.Ground.CORRECT, because=denied, letter=letter(said), by=by)
+        else:
+            amendments.accept(sent.thread_key, value=to, replaces=value, letter=letter(said), by=by)
+    with clock_at(asked + timedelta(days=11)):
+        if denied:
+            body = f"Statement of disagreement\n\n{DISAGREES}"
+            amendments.disagree(sent.thread_key, statement=DISAGREES, body=body, form_key=new_key(), by=whose)
+            _receive(sent.thread_key, staff)
+        else:
+            told = letter("Your correction is completed.\n\nWho was told: your pharmacy")
+            amendments.complete(sent.thread_key, letter=told, by=by)
+            db.session.close()
+    with transaction(by=COMMAND, did="set_up_demo", patient=patient) as tx:
+        thread = tx.session.get_one(Thread, sent.thread_id)
+        tx.session.execute(READ_BY_PATIENT, {"thread": thread.id, "at": thread.last_staff_message_at, "opened": now()})
+    if denied:
+        with clock_at(asked + timedelta(days=12)):
+            conversations.close(sent.thread_key, version=_thread(sent.thread_id).version, by=by)
 
 
 def _ask(chance: random.Random, kind: RequestType, patient: int, n: int) -> Sent:

@@ -15,6 +15,7 @@ from practice.errors import Refused
 SIZE_MAX = 10 * 1024 * 1024  # bytes
 TEXT_MAX = 2000  # code points of one value; what is longer is cut
 EARLIEST = 1850  # nobody alive was anything before
+LATEST = 2200
 
 
 class Section(StrEnum):
@@ -128,8 +129,21 @@ UNKNOWN_GENDER = "The document says a gender that is not known (%(code)s). It wa
 NO_BIRTH_DATE = Note("The document does not say a birth date that can be read.")
 
 
-def notes_on(patient: Patient) -> list[Note]:
-    return [NO_NAME] * (not (patient.last or patient.first)) + [NO_BIRTH_DATE] * (patient.dob is None)
+NO_DATE = "A date is none that there can be (%(text)s). Such dates are kept as they are written."
+_PART_OF_DATE = re.compile(r"(\d{4})(-?(0[1-9]|1[0-2]))?([+-]\d{4})?")
+
+
+def notes_on(patient: Patient, entries: list[Entry]) -> list[Note]:
+    notes = [NO_NAME] * (not (patient.last or patient.first)) + [NO_BIRTH_DATE] * (patient.dob is None)
+    wrong = (entry.recorded_text for entry in entries if entry.recorded_text[:4].isdecimal() and _is_wrong(entry.recorded_text))
+    first = next(wrong, "")
+    return notes + [Note(NO_DATE, {"text": first})] * bool(first)
+
+
+def _is_wrong(date_text: str) -> bool:
+    """Not one of which only the year or the month is said."""
+    part = _PART_OF_DATE.fullmatch(date_text)
+    return part is None or not EARLIEST <= int(part[1]) <= LATEST
 
 
 def in_sections(entries: list[Entry]) -> dict[Section, list[Entry]]:
@@ -141,7 +155,11 @@ def in_sections(entries: list[Entry]) -> dict[Section, list[Entry]]:
 
 def words(text: Any) -> str:
     """Text on one line, not longer than a value may be; empty for what is no text."""
-    return " ".join(_NO_TEXT.sub("", text).split())[:TEXT_MAX] if isinstance(text, str) else ""
+    if not isinstance(text, str):
+        return ""
+    if "\0" in text or not text.isascii():
+        text = _NO_TEXT.sub("", text)
+    return " ".join(text.split())[:TEXT_MAX]
 
 
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")  # no database takes it
@@ -170,4 +188,4 @@ def day(text: str) -> tuple[date | None, str]:
         found = date(int(parts[1]), int(parts[3]), int(parts[4])) if parts else None
     except ValueError:
         found = None
-    return (None, text) if found is None or not EARLIEST <= found.year <= 2200 else (found, "")
+    return (None, text) if found is None or not EARLIEST <= found.year <= LATEST else (found, "")

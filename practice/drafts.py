@@ -99,26 +99,38 @@ def was_sent_by(session: Session, author: int, key: str) -> bool:
     return session.scalar(_WAS_SENT, {"of": author, "named": key}) is not None
 
 
+_OWN = Draft.author_id == sa.bindparam("author")
+_VALUES, _VERSION, _ABOUT = (
+    sa.select(column).where(_OWN, Draft.key == sa.bindparam("key")) for column in (Draft.values, Draft.version, Draft.about)
+)
+_NEWEST = sa.select(Draft.key).where(_OWN, Draft.about == sa.bindparam("about"))
+_NEWEST = _NEWEST.order_by(Draft.saved_at.desc(), Draft.id.desc()).limit(1)
+
+
+def _read(statement: Any, values: dict[str, Any]) -> Any:
+    """Not by the session's ways with entities: each page with a form asks."""
+    return db.session.connection().execute(statement, values).scalar()
+
+
 def draft_values(author: int, key: str) -> dict[str, list[str]] | None:
     """What the author wrote under this key; None for anybody else's."""
-    values = db.session.scalar(sa.select(Draft.values).where(Draft.author_id == author, Draft.key == key[:22]))
+    values = _read(_VALUES, {"author": author, "key": key[:22]})
     return json.loads(values) if values else None
 
 
 def draft_version(author: int, key: str) -> int:
     """How often the draft was saved; 0 for one that is not there."""
-    return db.session.scalar(sa.select(Draft.version).where(Draft.author_id == author, Draft.key == key[:22])) or 0
+    return _read(_VERSION, {"author": author, "key": key[:22]}) or 0
 
 
 def page_of_draft(author: int, key: str) -> str:
     """The address of the page where the author's draft opens; empty where there is no such draft."""
-    return db.session.scalar(sa.select(Draft.about).where(Draft.author_id == author, Draft.key == key[:22])) or ""
+    return _read(_ABOUT, {"author": author, "key": key[:22]}) or ""
 
 
 def draft_about(author: int, about: str) -> str:
     """The key of the author's newest draft of this page; empty where there is none."""
-    found = sa.select(Draft.key).where(Draft.author_id == author, Draft.about == about[:ABOUT_MAX])
-    return db.session.scalar(found.order_by(Draft.saved_at.desc(), Draft.id.desc()).limit(1)) or ""
+    return _read(_NEWEST, {"author": author, "about": about[:ABOUT_MAX]}) or ""
 
 
 @lru_cache(maxsize=4)

@@ -64,7 +64,9 @@ def read(content: bytes) -> Document:
     made_on = day(text(summary.get("date")) or text(found[0][2].get("timestamp")))[0]
     maker = _maker(summary, resources)
     title = text(summary.get("title")) or label(summary.get("type"))
-    return Document(Kind.FHIR, title, made_on, maker, patient, in_sections(entries), together, tuple(notes + notes_on(patient)))
+    return Document(
+        Kind.FHIR, title, made_on, maker, patient, in_sections(entries), together, tuple(notes + notes_on(patient, entries))
+    )
 
 
 def _load(content: bytes) -> Any:

@@ -72,10 +72,16 @@ def label(concept: Any) -> str:
     """What a CodeableConcept, a Coding or plain text is called; the bare code where nobody says."""
     if isinstance(concept, str):
         return words(concept)
+    return next(filter(None, _labels(concept)), "") if concept else ""
+
+
+def _labels(concept: Any) -> Iterator[str]:
+    """The first one is enough nearly always."""
+    yield from (text(one.get("text")) for one in dicts(concept))
     there = list(codings(concept))
-    said = [text(one.get("text")) for one in dicts(concept)] + [text(one.get("display")) for one in there]
-    table = [NAMES.get(text(one.get("code")), "") for one in there]
-    return next(filter(None, [*said, *table, *(text(one.get("code")) for one in there)]), "")
+    yield from (text(one.get("display")) for one in there)
+    yield from (NAMES.get(text(one.get("code")), "") for one in there)
+    yield from (text(one.get("code")) for one in there)
 
 
 class Resources:
@@ -158,7 +164,11 @@ def _named(one: dict[str, Any], resources: Resources) -> tuple[str, str, str]:
 
 
 def _said(one: dict[str, Any]) -> str:
-    """What stands beside the name, by kind of resource."""
+    """What stands beside the name, by kind of resource; of what is said not to be so, that."""
+    if "refuted" in {text(coding.get("code")) for coding in codings(one.get("verificationStatus"))}:
+        return "Not present"
+    if one["resourceType"] == "Immunization" and one.get("status") == "not-done":
+        return "Not given"
     reactions = [label(sign) for reaction in dicts(one.get("reaction")) for sign in dicts(reaction.get("manifestation"))]
     doses = [text(dose.get("text")) for place in ("dosageInstruction", "dosage") for dose in dicts(one.get(place))]
     roles = [label(one.get("relationship"))] if one["resourceType"] == "RelatedPerson" else []

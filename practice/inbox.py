@@ -1,5 +1,6 @@
 """In Box and Sent Items, as everybody in charge shares them: what a list is asked for, its pages and its numbers."""
 
+import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -196,33 +197,38 @@ def neighbour(place: Place, audiences: list[int], *, own_patient: int, wanted: W
 # ---- Numbers and what stands beside a row ----------------------------------------------------------
 
 MOST_COUNTED = 100  # a number beyond is "99+"
+_COUNTED = "patient_id != :own_patient AND removed_at IS NULL"
 
 
 def marked_counts(audiences: list[int], *, person: int, own_patient: int) -> tuple[int, int, int]:
     """How many threads of these audiences are past the promise, hold words of an emergency, are claimed by this person; at most
     100 each."""
-    values = {"audiences": audiences, "own_patient": own_patient, "person": person, "now": now()}
-    row = read(_marked(db.session.get_bind().dialect.name), values).one() if audiences else (0, 0, 0)
+    dialect = db.session.get_bind().dialect.name
+    among = json.dumps(audiences) if dialect == "sqlite" else audiences  # one value: the statement stays the same for everybody
+    row = read(_marked(dialect), {"audiences": among, "own_patient": own_patient, "person": person, "now": now()}).one()
     return row[0], row[1], row[2]
 
 
 @lru_cache(maxsize=2)
 def _marked(dialect: str) -> Any:
+    """On PostgreSQL each audience is looked up by itself: beside a LIMIT its planner reads what is due of the whole practice."""
     is_sqlite = dialect == "sqlite"
-    urgent = "has_emergency_words = 1" if is_sqlite else "has_emergency_words"
-    in_box = "is_in_box = 1" if is_sqlite else "is_in_box"
-    mine = "audience_id IN :audiences AND patient_id != :own_patient AND removed_at IS NULL"
+    yes = " = 1" if is_sqlite else ""
+    found = (
+        "SELECT 1 FROM thread INDEXED BY {index} WHERE audience_id IN (SELECT value FROM json_each(:audiences)) AND {which}"
+        if is_sqlite
+        else "SELECT 1 FROM unnest(CAST(:audiences AS INTEGER[])) AS mine (id), LATERAL"
+        f" (SELECT 1 FROM thread WHERE audience_id = mine.id AND {{which}} LIMIT {MOST_COUNTED}) AS found"
+    )
     counted = (
-        f"(SELECT count(*) FROM (SELECT 1 FROM thread{f' INDEXED BY {index}' if is_sqlite else ''} WHERE {which} AND {mine}"
-        f" LIMIT {MOST_COUNTED}) AS counted)"
+        f"(SELECT count(*) FROM ({found.format(which=which, index=index)} LIMIT {MOST_COUNTED}) AS counted)"
         for which, index in (
-            ("due_at IS NOT NULL AND due_at < :now", "ix_thread_due_first"),
-            (urgent, "ix_thread_emergency"),
-            (f"claimed_by_id = :person AND claimed_until > :now AND {in_box}", "ix_thread_claimed"),
+            (f"due_at IS NOT NULL AND due_at < :now AND {_COUNTED}", "ix_thread_due_first"),
+            (f"has_emergency_words{yes} AND {_COUNTED}", "ix_thread_emergency"),
+            (f"claimed_by_id = :person AND claimed_until > :now AND is_in_box{yes} AND {_COUNTED}", "ix_thread_claimed"),
         )
     )
-    statement = sa.text(f"SELECT {', '.join(counted)}")
-    return statement.bindparams(sa.bindparam("audiences", expanding=True), sa.bindparam("now", type_=Thread.due_at.type))
+    return sa.text(f"SELECT {', '.join(counted)}").bindparams(sa.bindparam("now", type_=Thread.due_at.type))
 
 
 def newest_answers(threads: list[int]) -> dict[int, Any]:

@@ -83,6 +83,7 @@ JOBS: dict[str, tuple[timedelta, Callable[[Transaction], int]]] = {
     "forget who was there": (timedelta(hours=1), lambda tx: presence.forget_gone(tx.session)),
     "forget acts on many": (timedelta(hours=1), lambda tx: bulk.forget_batches(tx.session)),
     "sweep stored files": (timedelta(hours=1), attachments.sweep),
+    "send what a wrong clock put off": (timedelta(hours=1), lambda tx: outbox.hurry_up(tx.session)),
     "forget sent notices": (timedelta(hours=1), lambda tx: outbox.forget_sent(tx.session)),
     "sum up the numbers": (timedelta(hours=1), numbers.sum_up),
 }
@@ -96,15 +97,16 @@ AT_MOST = {"tell of what is overdue": escalation.BATCH, "sum up the numbers": 1}
 
 def run_due_jobs() -> dict[str, int]:
     """Runs what is due; answers how much each did. The first worker moves a job's time, the others find it moved."""
-    later = {job.name: job.next_at for job in db.session.scalars(sa.select(Job))}
+    at, later = now(), {job.name: job.next_at for job in db.session.scalars(sa.select(Job))}
     db.session.close()
-    return {name: _run(name, *JOBS[name]) for name in JOBS if later.get(name, now()) <= now()}
+    return {name: _run(name, *JOBS[name]) for name in JOBS if name not in later or not at < later[name] <= at + JOBS[name][0]}
 
 
 def _run(name: str, every: timedelta, job: Callable[[Transaction], int]) -> int:
     with transaction(by=SYSTEM, did=name) as tx:
         at, done = now(), 0
-        mine = sa.update(Job).where(Job.name == name, Job.next_at <= at).values(next_at=at + every)
+        is_due = (Job.next_at <= at) | (Job.next_at > at + every)  # so far away only after the clock was ahead
+        mine = sa.update(Job).where(Job.name == name, is_due).values(next_at=at + every)
         if tx.session.get(Job, name) is None:
             tx.session.add(Job(name=name, next_at=at + every))
             tx.session.flush()
@@ -127,9 +129,12 @@ def _own_session() -> Session:
     return Session(db.engines[WRITE], expire_on_commit=False)
 
 
-def send_due(send: Callable[[outbox.Leased], None], *, at_most: int = 100) -> int:
-    """Leases and sends up to `at_most` notices, one by one, each outside any transaction. Answers how many were tried."""
+def send_due(send: Callable[[outbox.Leased], None], *, at_most: int = 100, is_over: Callable[[], bool] = lambda: False) -> int:
+    """Leases and sends up to `at_most` notices, one by one, each outside any transaction, and begins none once it `is_over`.
+    Answers how many were tried."""
     for n in range(at_most):
+        if is_over():
+            return n
         with _own_session() as session:
             leased = outbox.lease(session, sees)
             session.commit()
@@ -152,7 +157,7 @@ def work(send: Callable[[outbox.Leased], None] | None, *, is_over: Callable[[], 
     while not is_over():
         try:
             done = run_due_jobs()
-            sent = send_due(send) if send else 0
+            sent = send_due(send, is_over=is_over) if send else 0
             if time.monotonic() >= scan_at:
                 scanned = attachments.scan_waiting()
                 scan_at = time.monotonic() + (0 if scanned else 5)  # at once after some; else the scanner may be away

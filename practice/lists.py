@@ -3,7 +3,7 @@ is not deleted but switched off: it is offered no more, and what has it keeps it
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -107,22 +107,29 @@ class Entries:
 
 
 def entries(session: Session, which: ListName, *, number: int) -> Entries:
-    """By name. A page beyond the last is the last. Two statements."""
-    count, page = _entries(which)
-    total, in_use = session.connection().execute(count).one()
-    number = page_within(number, total, PAGE)
-    rows = session.connection().execute(page, {"limit": PAGE, "offset": (number - 1) * PAGE})
+    """By name. A page beyond the last is the last. One statement, unless there is no such page."""
+    rows = _rows(session, which, number)
+    if not rows and number > 1:
+        model, where = _table(which)
+        total = session.scalar(sa.select(sa.func.count()).select_from(model).where(*where))
+        number = page_within(number, total or 0, PAGE)
+        rows = _rows(session, which, number)
+    total, in_use = (rows[0].total, rows[0].in_use) if rows else (0, 0)
     return Entries(number, [_entry(row) for row in rows], total, in_use)
 
 
+def _rows(session: Session, which: ListName, number: int) -> Sequence[Any]:
+    return session.connection().execute(_page(which), {"offset": (number - 1) * PAGE}).all()
+
+
 @lru_cache(maxsize=len(ListName))
-def _entries(which: ListName) -> tuple[Any, Any]:
-    """The statements of a list: how many there are and are in use, and a page."""
+def _page(which: ListName) -> Any:
+    """The statement of a page, with how many there are and are in use on every row."""
     model, where = _table(which)
-    is_used = sa.func.coalesce(sa.func.sum(sa.case((model.is_in_use, 1), else_=0)), 0)
-    page = sa.select(model.__table__).where(*where).order_by(sa.func.lower(model.name), model.id)
-    limited = page.limit(sa.bindparam("limit", type_=sa.Integer)).offset(sa.bindparam("offset", type_=sa.Integer))
-    return sa.select(sa.func.count(), is_used).select_from(model).where(*where), limited
+    in_use = sa.func.sum(sa.case((model.is_in_use, 1), else_=0)).over()
+    page = sa.select(model.__table__, sa.func.count().over().label("total"), in_use.label("in_use")).where(*where)
+    ordered = page.order_by(sa.func.lower(model.name), model.id)
+    return ordered.limit(sa.literal_column(str(PAGE), sa.Integer)).offset(sa.bindparam("offset", type_=sa.Integer))
 
 
 def entry_with(session: Session, which: ListName, key: str) -> Entry | None:

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from practice.db import Model, changed, choice, db, now
+from practice.db import MANY_AND_ONE, Model, changed, choice, db, now
 from practice.patient_search import PatientSearch, patient_keys, patients_with, values_of
 from practice.people import AccountStatus, Patient, Person, fold, phone_key, token_hash
 from practice.threads import PAGE, Page
@@ -120,11 +120,11 @@ _some_waiting = (
     .join(Patient, Patient.id == Registration.patient_id)
     .join(Person, Person.id == Patient.id)
     .where(*_lies_in(MatchState.WAITING))
-    .limit(sa.bindparam("at_most"))
+    .limit(MANY_AND_ONE)
     .subquery()
 )
 WAITING_COUNT = sa.select(sa.func.count()).select_from(_some_waiting).scalar_subquery()
-"""How many wait to be matched, at most `at_most` (a parameter); built once: every page of the side asks it."""
+"""How many wait to be matched, up to MANY and one; built once: every page of the side asks it."""
 
 
 def registration_of(patient: int) -> Any:

@@ -1,5 +1,6 @@
 """Notices: who is to be told that something waits. The rows are committed with what caused them; the row is the only queue."""
 
+import logging
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from practice.db import Actor, Model, Transaction, changed, choice, db, new_key,
 from practice.people import AccountStatus, NoticePreference, Patient, Person, Staff, must_be_admin
 from practice.proofs import EmailProof
 from practice.settings import Practice
+
+log = logging.getLogger("portal.worker")
 
 
 class Undeliverable(Exception):
@@ -284,10 +287,11 @@ class Leased:
 
 
 _IS_OPEN = sa.text("state IN ('waiting', 'leased')")
+_IS_KNOWN = Notice.occasion.in_(list(Occasion))  # what a newer release told of waits for its worker, and holds nobody up
 _DUE = (
     sa.select(Notice.id)
     .join(Person, Person.id == Notice.person_id)
-    .where(_IS_OPEN, Notice.next_at <= sa.bindparam("at"))
+    .where(_IS_OPEN, Notice.next_at <= sa.bindparam("at"), _IS_KNOWN)
     .order_by(Notice.next_at)
     .limit(1)
     # The person too: while one worker gathers what goes in their mail, no other begins a second one.
@@ -296,7 +300,7 @@ _DUE = (
 
 _DUE_TO_NOBODY = (  # to who registers; a query of its own, since what is there or not cannot be held
     sa.select(Notice.id)
-    .where(_IS_OPEN, Notice.next_at <= sa.bindparam("at"), Notice.person_id.is_(None))
+    .where(_IS_OPEN, Notice.next_at <= sa.bindparam("at"), _IS_KNOWN, Notice.person_id.is_(None))
     .order_by(Notice.next_at)
     .limit(1)
     .with_for_update(skip_locked=True)
@@ -338,6 +342,10 @@ def lease(session: sa.orm.Session, sees: Sees) -> Leased | None:
         return None
     is_alone = notice.occasion == Occasion.PASSWORD or notice.email is not None
     together = [notice] if is_alone else _in_one_mail(session, notice, at)
+    if notice.attempts > len(BACK_OFF):  # leased for the last time, and whoever had it died of it or with it
+        for one in together:
+            one.state = NoticeState.DEAD
+        return Leased([], "", notice.occasion, notice.person_id, "", [], at)
     for one in together:
         one.state, one.next_at = NoticeState.LEASED, at + LEASE
         one.attempts += 1
@@ -409,7 +417,8 @@ def _in_one_mail(session: sa.orm.Session, notice: Notice, at: datetime) -> list[
 
 def send_leased(session: sa.orm.Session, leased: Leased, send: Callable[[Leased], None]) -> None:
     """Sends outside any transaction and marks the rows: sent, to be tried again, or dead after the sixth try or at once
-    where no other would help. A row that another worker has taken meanwhile, since the lease had run out, is left to it."""
+    where no other would help. A mail that we fail to write is one that was not taken: the next one leaves. A row that another
+    worker has taken meanwhile, since the lease had run out, is left to it."""
     if not leased.ids:
         return
     is_sent = is_dead = False
@@ -420,6 +429,10 @@ def send_leased(session: sa.orm.Session, leased: Leased, send: Callable[[Leased]
         is_dead = True
     except OSError:
         pass
+    except sa.exc.DBAPIError:
+        raise  # not of this mail
+    except Exception as error:
+        log.error("a mail could not be made (%s)", type(error).__name__, exc_info=error)
     later = 1 + _CHANCE.random() / 10  # so that not all that waited for a server come back at once
     at = now()  # the same for all of one mail: they stay together
     # No two leases of a row end at the same moment: the second begins when the first has ended.
@@ -472,6 +485,12 @@ def try_again(key: str = "", *, by: Actor) -> int:
         tx.commit.has_notices = tx.commit.has_notices or done > 0
         tx.is_silent = not done
         return done
+
+
+def hurry_up(session: sa.orm.Session) -> int:
+    """What was tried by a clock that was ahead is due again at some time of that clock: it is tried now. Answers how many."""
+    ahead = Notice.attempts > 0, Notice.next_at > now() + 2 * BACK_OFF[-1]
+    return changed(session, sa.update(Notice).where(_IS_OPEN, *ahead).values(next_at=now()))
 
 
 def forget_sent(session: sa.orm.Session) -> int:

@@ -178,9 +178,17 @@ def readers_of(patient: int, *, page: int) -> tuple[list[Any], bool]:
     Rows: at, thread key and title, the reader's names and level, and whether it was opened with a reason by somebody not in
     charge. Looks of one person within an hour are one, and so are such an opening and the looks that it allowed.
     """
+    both = looks_at(patient).subquery()
+    found = sa.select(both).order_by(both.c.at.desc(), both.c.key).limit(PAGE + 1).offset((page - 1) * PAGE)
+    rows = list(db.session.execute(found))
+    return rows[:PAGE], len(rows) > PAGE
+
+
+def looks_at(patient: int) -> sa.CompoundSelect[Any]:
+    """All looks at the patient's threads, as readers_of has them, in no order."""
     allowed = _GLASS.c.thread_id == ReadLog.thread_id, _GLASS.c.staff_id == ReadLog.person_id
     in_time = _GLASS.c.at <= ReadLog.at, _GLASS.c.ends_at >= ReadLog.at
-    who = (Thread.key, Thread.title, Person.last_name, Person.first_name, Staff.level)
+    who = (Thread.key, Thread.title, Person.key.label("person_key"), Person.last_name, Person.first_name, Staff.level)
     looked = (
         sa.select(ReadLog.at.label("at"), *who, sa.literal(False).label("is_with_reason"))
         .join(Thread, Thread.id == ReadLog.thread_id)
@@ -195,10 +203,7 @@ def readers_of(patient: int, *, page: int) -> tuple[list[Any], bool]:
         .outerjoin(Staff, Staff.id == Person.id)
         .where(Thread.patient_id == patient, History.did == Event.OPENED)
     )
-    both = sa.union_all(looked, opened).subquery()
-    found = sa.select(both).order_by(both.c.at.desc(), both.c.key).limit(PAGE + 1).offset((page - 1) * PAGE)
-    rows = list(db.session.execute(found))
-    return rows[:PAGE], len(rows) > PAGE
+    return sa.union_all(looked, opened)
 
 
 # By name: the trays are above.

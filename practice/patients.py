@@ -521,8 +521,9 @@ def _move_all(tx: Transaction, kept: Account, merged: Account) -> dict[str, Any]
 
 
 def unmerge(merge_key: str, *, version: int, by: Actor) -> None:
-    """Moves back exactly what the merge moved and the kept account still has; what came since stays where it is, and a
-    thread goes with all that was written in it. Raises NotVisible, Invalid, Stale when it was undone before."""
+    """Moves back exactly what the merge moved and the kept account still has; what came since stays where it is, but a thread
+    goes with all that was written in it, and a value of the record with what it was corrected to. Raises NotVisible, Invalid,
+    Stale when it was undone before."""
     with transaction(by=by, did="undo_merge", about=merge_key) as tx:
         must_be_admin(tx)
         hold_routing_still(tx.session, to_change_it=True)
@@ -561,10 +562,12 @@ def _move_back(tx: Transaction, kept: Account, merged: Account, moved: dict[str,
         for few in _batches(back):
             _change(session, sa.update(Notice).where(Notice.id.in_(few)).values(person_id=merged.id))
         threads += _change(session, sa.update(Thread).where(*still).values(patient_id=merged.id, version=Thread.version + 1))
-    for table, rows in ((RecordValue, moved["values"]), (RecordDocument, moved.get("documents", []))):
-        for some in _batches(rows):
-            still = [table.id.in_(some), table.patient_id == kept.id]
-            _change(session, sa.update(table).where(*still).values(patient_id=merged.id))
+    for some in _batches(moved["values"]):  # a value goes with all its versions, also those of corrections since
+        still = [sa.or_(RecordValue.id.in_(some), RecordValue.root_id.in_(some)), RecordValue.patient_id == kept.id]
+        _change(session, sa.update(RecordValue).where(*still).values(patient_id=merged.id))
+    for some in _batches(moved.get("documents", [])):
+        still = [RecordDocument.id.in_(some), RecordDocument.patient_id == kept.id]
+        _change(session, sa.update(RecordDocument).where(*still).values(patient_id=merged.id))
     number, staff = moved["record_number"], moved["staff"]
     is_free = session.scalar(sa.select(Patient.id).where(Patient.record_number == number)) is None
     has_number = bool(number) and merged.record_number is None and (kept.record_number == number or is_free)

@@ -28,7 +28,6 @@ ENTRIES_MAX = 10_000  # of one document: more would hold up whoever else writes
 NOT_SAVED_MAX = 20  # of one person
 A_DAY_MAX = 50  # that a patient brings
 KEPT = timedelta(days=1)  # what is not saved
-LISTED_MOST = 200
 REASON_MAX = 500
 ENDINGS = {Kind.CCDA: (".xml", ".ccda", ".cda", ".ccd"), Kind.FHIR: (".json", ".ndjson")}
 
@@ -349,11 +348,21 @@ def document_of(key: str, *, patient: int, by: Actor) -> RecordDocument:
     return found
 
 
-def documents_of(patient: int, *, by: Actor) -> list[RecordDocument]:
-    """The newest 200, the newest first; those that are not saved yet only to whoever brought them."""
+def documents_of(patient: int, *, by: Actor, limit: int, before: str = "", after: str = "") -> list[RecordDocument]:
+    """The newest first; those that are not saved yet only to whoever brought them.
+
+    `before` and `after`: the key of the document that the list lies beyond. Raises NotVisible where there is none.
+    """
+    place = sa.tuple_(RecordDocument.at, RecordDocument.id)
     there = sa.or_(RecordDocument.saved_at.is_not(None), RecordDocument.by_id == by.person)
-    found = sa.select(RecordDocument).where(RecordDocument.patient_id == patient, there)
-    return list(db.session.scalars(found.order_by(RecordDocument.at.desc(), RecordDocument.id.desc()).limit(LISTED_MOST)))
+    found = sa.select(RecordDocument).where(RecordDocument.patient_id == patient, there).limit(limit)
+    if key := after or before:
+        named = document_of(key, patient=patient, by=by)
+        beyond = sa.tuple_(sa.literal(named.at, RecordDocument.at.type), sa.literal(named.id))
+        found = found.where(place > beyond if after else place < beyond)
+    if after:
+        return list(db.session.scalars(found.order_by(RecordDocument.at, RecordDocument.id)))[::-1]
+    return list(db.session.scalars(found.order_by(RecordDocument.at.desc(), RecordDocument.id.desc())))
 
 
 def values_of(document: RecordDocument) -> dict[Section, int]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -17,6 +17,7 @@ from practice.people import Patient, Person, fold
 VALUE_MAX = 500  # of what staff write; a document's may be longer (documents.TEXT_MAX)
 SHOWN = 8  # values of a section, where all sections are shown
 PAGE = 25  # where it is shown alone
+MOST = 2**31 - 1  # where nothing is left out
 
 
 class RecordDocument(StoredFile, Model):
@@ -163,6 +164,11 @@ def section_of(patient: int, section: Section, *, page: int = 1) -> Record:
     return _record(_current(True), {"patient": patient, "section": section} | places)
 
 
+def whole_record_of(patient: int) -> Record:
+    """All values of all sections. Two statements."""
+    return _record(_current(False), {"patient": patient, "after": 0, "until": MOST, "opened": 0})
+
+
 def _record(statement: Any, asked: dict[str, Any]) -> Record:
     connection = db.session.connection()
     record = Record({section: [] for section in Section}, dict.fromkeys(Section, 0), {}, {})
@@ -181,12 +187,11 @@ def _record(statement: Any, asked: dict[str, Any]) -> Record:
 
 # ---- What was measured over time -----------------------------------------------------------------
 
-MEASURED_MOST = 1000  # of a section, the newest
+MEASURED_MOST = 500  # of a section, the newest
 SERIES_MOST = 12
 
 
-@dataclass(frozen=True)
-class Measured:
+class Measured(NamedTuple):
     on: date
     number: float
     low: float | None  # with `high` what is normal, where that is known
@@ -212,23 +217,28 @@ _MEASURED = (
         RecordValue.recorded_on.is_not(None),
     )
     .order_by(RecordValue.recorded_on.desc(), RecordValue.id.desc())
-    .limit(MEASURED_MOST)
+    .limit(sa.bindparam("newest"))
 )
 
 
-def series_of(patient: int, section: Section) -> list[Series]:
-    """What was measured on two days at least, what was measured most often first; at most twelve. One statement.
+def series_of(patient: int, section: Section, *, newest: int = MEASURED_MOST) -> list[Series]:
+    """What was measured on two days at least, what was measured most often first; at most twelve. One statement, which looks at
+    the `newest` measurements alone.
 
     Two names with the same code are one thing; two units of it are two series.
     """
     found: dict[tuple[str, str], Series] = {}
-    for row in db.session.connection().execute(_MEASURED, {"patient": patient, "section": section}):
-        number, unit = (row.number, row.unit) if row.number is not None else measured(row.value)
+    asked = {"patient": patient, "section": section, "newest": newest}
+    for code, name, value, said, said_in, low, high, on in db.session.connection().execute(_MEASURED, asked):
+        number, unit = (said, said_in) if said is not None else measured(value)
         if number is None:
             continue
-        series = found.setdefault((row.code or fold(row.name), unit), Series(row.code, row.name, unit, []))
-        series.points.insert(0, Measured(row.recorded_on, number, row.low, row.high))
-    often = [one for one in found.values() if len({point.on for point in one.points}) > 1]
+        if (series := found.get((code or fold(name), unit))) is None:
+            series = found[code or fold(name), unit] = Series(code, name, unit, [])
+        series.points.append(Measured(on, number, low, high))
+    often = [one for one in found.values() if one.points[0].on > one.points[-1].on]
+    for one in often:
+        one.points.reverse()
     return sorted(often, key=lambda one: (-len(one.points), one.name))[:SERIES_MOST]
 
 

@@ -8,12 +8,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from practice.conversations import Sent, clean, send
-from practice.db import Actor, Model, again_if_doubled, choice, db, transaction
+from practice.conversations import Sent, clean, send, was_sent
+from practice.db import Actor, Model, again_if_doubled, choice, transaction
 from practice.errors import Invalid
 from practice.requests import CANCELLED, Letter, RequestVerb, cancel, page_of_requests, step, steps_from
 from practice.settings import Facility, RequestType
-from practice.threads import Page, Place, Thread
+from practice.threads import Page, Place, Thread, read
 
 PLACE_MAX = 200
 NAME_MAX = 120
@@ -75,10 +75,11 @@ class ResultRequest(Model):
     picked_up_by: Mapped[str | None] = mapped_column(sa.String(NAME_MAX))
     paper_shown: Mapped[str | None] = mapped_column(sa.String(NAME_MAX))
 
-    @property
-    def media(self) -> list[Media]:
-        wanted = ((self.wants_report, Media.REPORT), (self.wants_cd, Media.CD), (self.wants_web_link, Media.WEB_LINK))
-        return [media for is_wanted, media in wanted if is_wanted]
+
+def media_of(order: Any) -> list[Media]:
+    """What a request, or the columns of one, asks for."""
+    wanted = ((order.wants_report, Media.REPORT), (order.wants_cd, Media.CD), (order.wants_web_link, Media.WEB_LINK))
+    return [media for is_wanted, media in wanted if is_wanted]
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class Order:
 def request_result(patient: int, order: Order, *, today: date, form_key: str, by: Actor) -> Sent:
     """Raises Invalid with the field's name, SentBefore, TooMany. `today` is the practice's day."""
     with transaction(by=by, did="request_result", patient=patient) as tx:
-        location = check_order(tx.session, order, today=today)
+        location = check_order(tx.session, order, today=today, is_again=was_sent(by.person, form_key, session=tx.session))
         sent = send(
             patient,
             kind=RequestType.RESULT,
@@ -127,8 +128,11 @@ def request_result(patient: int, order: Order, *, today: date, form_key: str, by
         return sent
 
 
-def check_order(session: Session, order: Order, *, today: date) -> Facility | None:
-    """Where it is picked up, if it is. Raises Invalid with the field's name: what would be refused when sent."""
+def check_order(session: Session, order: Order, *, today: date, is_again: bool = False) -> Facility | None:
+    """Where it is picked up, if it is. Raises Invalid with the field's name: what would be refused when sent.
+
+    `is_again`: the form was sent before; what changed since refuses nothing.
+    """
     if not order.media:
         raise Invalid("media", "Choose at least one type of media.")
     if order.media == (Media.WEB_LINK,) and order.hand_over != HandOver.SECURE_MESSAGE:
@@ -144,19 +148,21 @@ def check_order(session: Session, order: Order, *, today: date) -> Facility | No
     location = session.scalar(sa.select(Facility).where(Facility.key == (order.location or "")))
     if location is None:
         raise Invalid("location", "Choose where to pick it up.")
+    if not (location.is_in_use or is_again):
+        raise Invalid("location", "It cannot be picked up there any more. Look at what stands here now.")
     return location
 
 
 _OF_THREAD = (
-    sa.select(ResultRequest, Facility.name)
+    sa.select(*ResultRequest.__table__.columns, Facility.name.label("location"))
     .outerjoin(Facility, Facility.id == ResultRequest.location_id)
     .where(ResultRequest.thread_id == sa.bindparam("thread"))
 )
 
 
 def result_of(thread: int) -> Any:
-    """The request of a thread and the name of its location, as a row of two; None where the thread has none."""
-    return db.session.execute(_OF_THREAD, {"thread": thread}).first()
+    """The columns of a thread's request and `location`, its name or None; None where there is none."""
+    return read(_OF_THREAD, {"thread": thread}).first()
 
 
 # ---- Steps ---------------------------------------------------------------------------------------
@@ -226,11 +232,11 @@ def cancel_result(thread_key: str, *, state: ResultState, form_key: str, by: Act
 # ---- Questions -----------------------------------------------------------------------------------
 
 
-def can_cancel(order: ResultRequest) -> bool:
+def can_cancel(order: Any) -> bool:
     return (order.state, RequestVerb.CANCEL) in TRANSITIONS
 
 
-def steps_of(order: ResultRequest) -> list[RequestVerb]:
+def steps_of(order: Any) -> list[RequestVerb]:
     """What staff can do next."""
     return steps_from(order.state, TRANSITIONS)
 

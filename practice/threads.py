@@ -263,8 +263,9 @@ def can_close(thread: Any) -> bool:
 
 
 def can_remove(thread: Any) -> bool:
-    """Only what was received leaves the lists, and what waits for an answer is closed first."""
-    return not thread.is_unread and thread.state != ThreadState.WAITING and thread.removed_at is None
+    """Only what was received leaves the lists; what waits for an answer is closed first, what is owed a decision decided."""
+    waits = thread.state == ThreadState.WAITING or thread.due_at is not None
+    return not thread.is_unread and not waits and thread.removed_at is None
 
 
 def move(tx: Transaction, thread: Thread, verb: Verb) -> None:

@@ -38,11 +38,14 @@ class Which(StrEnum):
     READS = "reads"
     DENIALS = "denials"
     LOG_INS = "log-ins"
+    RECORDS = "records"
 
 
 DENIALS = ("denied",)
 LOG_INS = ("log_in", "log_in_failed", "log_out")
-NO_CHANGE = (*DENIALS, *LOG_INS, "export_audit")
+VIEWED, TAKEN_ALONG = "view_record", "export_record"
+RECORDS = (VIEWED, TAKEN_ALONG)
+NO_CHANGE = (*DENIALS, *LOG_INS, *RECORDS, "export_audit")
 
 
 @dataclass(frozen=True)
@@ -265,7 +268,7 @@ def _reads(asked: frozenset[str], is_newer: bool | None) -> Any:
 
 def _dids(sought: Sought) -> tuple[str, ...]:
     """The verbs that both the kind and the verb asked for allow; none: any."""
-    of_kind = {Which.DENIALS: DENIALS, Which.LOG_INS: LOG_INS}.get(sought.which, ())
+    of_kind = {Which.DENIALS: DENIALS, Which.LOG_INS: LOG_INS, Which.RECORDS: RECORDS}.get(sought.which, ())
     if not sought.did:
         return of_kind
     is_of_kind = sought.did not in NO_CHANGE if sought.which == Which.CHANGES else not of_kind or sought.did in of_kind

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from practice.conversations import clean
-from practice.db import Actor, Model, again_if_doubled, db, now, transaction
+from practice.db import MANY_AND_ONE, Actor, Model, again_if_doubled, db, now, transaction
 from practice.drafts import delete_draft
 from practice.errors import Invalid, NotVisible, Stale
 from practice.people import Person, Staff, must_be_admin
@@ -158,9 +158,9 @@ def lies_in(tray: Tray, key: str) -> bool:
     return place_in(tray, key, is_newer=False) is not None
 
 
-_some_unrouted = sa.select(Thread.id).where(Thread.unrouted_since.is_not(None)).limit(sa.bindparam("at_most")).subquery()
+_some_unrouted = sa.select(Thread.id).where(Thread.unrouted_since.is_not(None)).limit(MANY_AND_ONE).subquery()
 UNROUTED_COUNT = sa.select(sa.func.count()).select_from(_some_unrouted).scalar_subquery()
-"""How many threads wait for a recipient, at most `at_most` (a parameter); built once: every page of the side asks it."""
+"""How many threads wait for a recipient, up to MANY and one; built once: every page of the side asks it."""
 
 
 def last_handing(key: str) -> Any:
@@ -339,8 +339,9 @@ _OPENINGS = (
         _Admin.first_name.label("admin_first_name"),
     )
     .select_from(BreakGlass)
-    .join(Thread, Thread.id == BreakGlass.thread_id)
-    .join(Person, Person.id == Thread.patient_id)
+    # Each has them: said as outer joins, so that SQLite begins with the openings and not with all threads.
+    .outerjoin(Thread, Thread.id == BreakGlass.thread_id)
+    .outerjoin(Person, Person.id == Thread.patient_id)
     .join(_Admin, _Admin.id == BreakGlass.staff_id)
 )
 

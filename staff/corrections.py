@@ -12,9 +12,9 @@ from practice.records import VALUE_MAX
 from practice.requests import Letter, RequestVerb
 from staff.steps import NOTE, ReasonForm, StepForm, lines
 from web.facts import GROUNDS
-from web.formats import day, local, present_practice
 from web.formats import gettext as _
 from web.formats import lazy_gettext as _l
+from web.formats import long_day, present_practice
 from web.forms import AtMost, Filled, tidy
 from web.requests import Chosen, typed
 
@@ -159,7 +159,7 @@ def likely(asked: Amendment) -> dict[str, Any]:
 def dated(form: StepForm, asked: Amendment | None) -> None:
     """Tells an extension until when it is."""
     if isinstance(form, ExtendForm) and asked is not None:
-        form.due = day(local(amendments.extended(asked.due_at, present_practice().time_zone)).date())
+        form.due = long_day(amendments.extended(asked.due_at, present_practice().time_zone))
 
 
 def take(verb: RequestVerb, key: str, form: Any, *, letter: Letter, by: Actor) -> None:

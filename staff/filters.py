@@ -85,10 +85,10 @@ def wanted_of(which: str, values: dict[str, str]) -> Wanted | None:
 
 
 def audiences_of(box: Box, wanted: Wanted, values: dict[str, str]) -> list[int]:
-    return [audience.id for audience in box.shared if _iswanted_of(audience, box, wanted, values)]
+    return [audience.id for audience in box.shared if _is_wanted(audience, box, wanted, values)]
 
 
-def _iswanted_of(audience: Shared, box: Box, wanted: Wanted, values: dict[str, str]) -> bool:
+def _is_wanted(audience: Shared, box: Box, wanted: Wanted, values: dict[str, str]) -> bool:
     """Type and receiver choose among audiences: a thread stands with communicators of one type only."""
     if values.get("type") and audience.type != values["type"]:
         return False

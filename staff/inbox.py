@@ -22,6 +22,7 @@ from web.formats import end_of_today, type_mark
 from web.formats import gettext as _
 from web.gate import visitor
 
+NOTHING = dict.fromkeys(FILTERS, "")
 KEPT = ("which", "filter", "only", "before", "after")  # what an address says of the list beside an open message
 
 
@@ -54,8 +55,9 @@ def search() -> Answer:
 
 def _asked_again(values: dict[str, str], errors: dict[str, str]) -> Answer:
     if not is_htmx():
-        return render_template("staff/inbox.html", **listed("in_box") | {"values": values, "errors": errors}), 422
-    answer = make_response(render_template("staff/_filters.html", box=my_box(), values=values, errors=errors), 422)
+        shown = listed("in_box") | {"values": values, "typed": values, "errors": errors}
+        return render_template("staff/inbox.html", **shown), 422
+    answer = make_response(render_template("staff/_filters.html", box=my_box(), typed=values, errors=errors), 422)
     answer.headers["HX-Retarget"] = "#filters"
     return answer
 
@@ -86,6 +88,7 @@ def listed(which: str, *, key: str | None = None) -> dict[str, Any]:
         "is_too_many": found.is_too_many,
         "answers": newest_answers([row.id for row in rows]) if which == "sent" and rows else {},
         "values": values,
+        "typed": NOTHING | values,
         "errors": {},
         "news": url_for("staff.news", **there),
         "tag": news_tag(there),

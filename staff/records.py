@@ -2,11 +2,13 @@
 
 from typing import Any
 
+from flask import Response
+
 from practice.errors import NotVisible
 from staff import blueprint
 from staff.box import keeps_records, my_box, unread
 from staff.new_message import MOST_FOUND, FindForm, patient_with, searched, sought
-from web import record_imports
+from web import record_copies, record_imports
 from web.answers import Answer, to
 from web.attached import UPLOAD_MAX
 from web.forms import must_be_key
@@ -83,3 +85,21 @@ def discard_document(patient: str, key: str) -> Answer:
 @blueprint.get("/records/<patient>/documents/<key>/file")
 def document_file(patient: str, key: str) -> Answer:
     return record_imports.document_file(desk_of(patient), key)
+
+
+# ---- To take along -------------------------------------------------------------------------------
+
+
+@blueprint.get("/records/<patient>/copies")
+def copies(patient: str) -> Answer:
+    return record_copies.show_copies(desk_of(patient))
+
+
+@blueprint.post("/records/<patient>/copies/<kind>/file")
+def take_copy(patient: str, kind: str) -> Response:
+    return record_copies.take_copy(desk_of(patient), kind)
+
+
+@blueprint.get("/records/<patient>/print")
+def print_record(patient: str) -> Answer:
+    return record_copies.print_record(desk_of(patient))

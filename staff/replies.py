@@ -22,7 +22,7 @@ from staff.thread import canned_for, in_pane, open_logged, pane, shown
 from web import forms
 from web.answers import Answer, notice, to
 from web.drafts import keep_form, page_at
-from web.formats import due_day
+from web.formats import day
 from web.forms import AtMost, Filled, Form, tidy
 from web.gate import drafts_to, says_form_page, visitor
 
@@ -77,7 +77,7 @@ def _with_canned(found: Opened, form: Form, named: str, *, is_unsaved: bool = Fa
         )
         return writer(found, form, 409, is_unsaved=is_unsaved)
     patient, myself = letter_names(db.session(), head.patient_id, me)
-    values = {"patient": patient, "me": myself, "date": due_day(head.due_at) if head.due_at else ""}
+    values = {"patient": patient, "me": myself, "date": day(head.due_at) if head.due_at else ""}
     written, text = (form.body.data or "").rstrip(), filled(body, values)
     if is_unsaved or text not in written:  # a page that is loaded again does not say it twice
         form.body.data = f"{written}\n\n{text}" if written else text

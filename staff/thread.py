@@ -133,6 +133,8 @@ def _act(key: str, verb: Callable[..., None], done: str) -> Answer:
 def _why_not(reason: str) -> str:
     if reason == "unread":
         return _("Not deleted: it is unread. Press Receive first.")
+    if reason == "undecided":
+        return _("Not deleted: the correction is not decided yet.")
     return _("Not deleted: the patient still waits. Answer it or press Close first.")
 
 

@@ -49,6 +49,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=("sqlite", "postgresql"), default="sqlite", help="which one the tests run on")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--database") == "sqlite":
+        return
+    for item in items:
+        if item.get_closest_marker("once"):
+            item.add_marker(pytest.mark.skip(reason="tried in a browser with SQLite, the server has tests on both"))
+
+
 def test_settings(url: str, **more: Any) -> dict[str, Any]:
     return {
         "TESTING": False,  # as in production: errors become pages

@@ -16,7 +16,7 @@ from tests.test_walk import domain
 
 @pytest.mark.parametrize("body", ["1", '"x"', "[1, 2]", '{"body": 123}', '{"key": 5}', '{"title": true, "body": "\\ud800"}'])
 @pytest.mark.parametrize("address", ["/messages/new", "/appointments/new", "/results/new", "/login"])
-def test_a_form_is_never_read_from_json(cast, address, body):
+def test_a30_a_form_is_never_read_from_json(cast, address, body):
     before = domain()
     headers = {"X-CSRFToken": cast.sophie.token()}
     answer = cast.sophie._open("POST", address, False, headers, data=body, content_type="application/json")

@@ -34,7 +34,7 @@ SAFE = {"PORTAL_MODE": "production", "SECRET_KEY": "k" * 32, "PORTAL_URL": "http
         ({"PORTAL_URL": "http://portal.example"}, "PORTAL_URL"),
     ],
 )
-def test_what_is_unsafe_stops_the_start_with_a_sentence(tmp_path, changed, said):
+def test_a46_what_is_unsafe_stops_the_start_with_a_sentence(tmp_path, changed, said):
     with pytest.raises(Unsafe, match=said):
         read(SAFE | {"DATA_DIR": str(tmp_path)} | changed)
 
@@ -62,7 +62,7 @@ def test_sqlite_unless_another_database_is_named(tmp_path):
     assert read(safe | {"DATABASE_URL": "postgres://u@h/d"})["SQLALCHEMY_DATABASE_URI"] == "postgresql+psycopg://u@h/d"
 
 
-def test_production_refuses_the_demo_practice(cast):
+def test_a46_production_refuses_the_demo_practice(cast):
     create_app(dict(cast.app.config))
     with transaction(by=COMMAND, did="set_up_tests") as tx:
         tx.session.execute(sa.update(Practice).values(is_demo=True))

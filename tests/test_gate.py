@@ -52,7 +52,7 @@ ROLES = [
 
 
 @pytest.mark.parametrize(("who", "comes", "is_let_in"), ROLES)
-def test_role_against_declaration(who, comes, is_let_in):
+def test_s1_a58_role_against_declaration(who, comes, is_let_in):
     visitor: Any = SimpleNamespace(kind=comes[0], is_admin=comes[1]) if comes else None
     assert gate.is_allowed(who, visitor) is is_let_in
 
@@ -97,7 +97,7 @@ def test_the_demos_mails_are_for_whoever_tries_the_demo():
     assert getattr(demo_mails.mails, "allowed", None) == ANYONE
 
 
-def test_a_view_that_declares_nothing_is_answered_to_nobody(cast, monkeypatch):
+def test_s1_a_view_that_declares_nothing_is_answered_to_nobody(cast, monkeypatch):
     monkeypatch.delattr(cast.app.blueprints["portal"], "allowed")
     assert cast.sophie.get("/").status_code == 403
     assert cast.ada.get("/").status_code == 403
@@ -133,7 +133,7 @@ def test_whoever_may_not_is_refused_and_leaves_a_row(cast):
         (None, "", False),
     ],
 )
-def test_where_a_request_comes_from(one_app, site, origin, is_ours):
+def test_a17_where_a_request_comes_from(one_app, site, origin, is_ours):
     headers = {name: value for name, value in (("Sec-Fetch-Site", site), ("Origin", origin)) if value is not None}
     with one_app.test_request_context(base_url=HOME, headers=headers):
         assert gate.is_same_origin() is is_ours
@@ -148,7 +148,7 @@ def request_to(app: Flask, endpoint: str, method: str = "GET", **headers: str) -
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
-def test_no_unsafe_method_passes_from_another_site_or_without_a_token(app, method):
+def test_a17_s3_no_unsafe_method_passes_from_another_site_or_without_a_token(app, method):
     with request_to(app, "login.check_log_in", method, Origin="null"), pytest.raises(gate.CrossSite):
         gate.pass_gate()
     with request_to(app, "login.check_log_in", method), pytest.raises(CSRFError):
@@ -333,7 +333,7 @@ def test_a_larger_file_is_taken_by_the_view_that_says_so_and_from_who_may_send_i
         ("", None, "198.51.100.1", None),
     ],
 )
-def test_the_address_is_the_peers_or_what_the_proxy_and_nobody_else_says(one_app, monkeypatch, proxy, peer, said, address):
+def test_a33_the_address_is_the_peers_or_what_the_proxy_and_nobody_else_says(one_app, monkeypatch, proxy, peer, said, address):
     monkeypatch.setitem(one_app.config, "PROXY_ADDRESS", proxy)
     headers = {"X-Forwarded-For": said} if said is not None else {}
     with one_app.test_request_context(headers=headers, environ_overrides={"REMOTE_ADDR": peer}):

@@ -88,6 +88,14 @@ def test_A10_an_address_fails_twenty_times_a_minute_whatever_the_accounts(cast: 
         assert log_in(cast, password=PASSWORD).status_code == 303
 
 
+def test_A10_who_is_right_has_no_failures_left_and_the_address_keeps_its_own(cast: Cast) -> None:
+    give_password(cast.sophie)
+    with clock_at(now()):
+        assert fails(4) == 4 and log_in(cast, password=PASSWORD).status_code == 303
+        assert fails(6) == 5, "of the account none is left"
+        assert sum(fails(1, f"somebody{n}@test.example") for n in range(20)) == 11, "of the address nine are"
+
+
 @pytest.fixture
 def closes_after_ten(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundred would say the same, slowly."""

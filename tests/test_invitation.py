@@ -55,7 +55,7 @@ def test_looking_uses_nothing_up_and_the_password_opens_the_account(cast: Cast) 
     assert cast.anonymous.post("/login", {"email": email, "password": PASSWORD}).status_code == 303
 
 
-def test_whatever_does_not_work_looks_alike_and_changes_nothing(cast: Cast) -> None:
+def test_a14_s6_whatever_does_not_work_looks_alike_and_changes_nothing(cast: Cast) -> None:
     key, old = invite(cast)
     token = accounts.invite_again(key, by=cast.ada.actor)
     pages = set()

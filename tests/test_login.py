@@ -32,14 +32,14 @@ def test_each_role_lands_on_its_own_side(cast, who, home):
     assert (answer.status_code, answer.location) == (303, home)
 
 
-def test_a_wrong_password_says_no_more_than_an_unknown_address(cast):
+def test_a11_s6_a_wrong_password_says_no_more_than_an_unknown_address(cast):
     _, wrong = log_in(cast, cast.sophie, "not the password at all")
     unknown = Player(cast.app).post("/login", {"email": "nobody@test.example", "password": "not the password at all"})
     assert wrong.status_code == unknown.status_code == 422
     assert "E-mail or password is not right." in wrong.text and "E-mail or password is not right." in unknown.text
 
 
-def test_the_cookie_is_new_at_log_in_and_worthless_after_log_out(cast):
+def test_a7_a8_s5_the_cookie_is_new_at_log_in_and_worthless_after_log_out(cast):
     browser, _ = log_in(cast, cast.sophie)
     stolen = Player(cast.app, cookies=dict(browser.cookies))
     assert stolen.get("/").status_code == 200
@@ -49,7 +49,7 @@ def test_the_cookie_is_new_at_log_in_and_worthless_after_log_out(cast):
     assert stolen.get("/").status_code == 303
 
 
-def test_the_cookie_has_one_name_and_all_flags(cast):
+def test_a40_the_cookie_has_one_name_and_all_flags(cast):
     answer = cast.anonymous.get("/login")
     cookie = answer.headers["Set-Cookie"]
     assert cookie.startswith("__Host-portal=")
@@ -59,7 +59,7 @@ def test_the_cookie_has_one_name_and_all_flags(cast):
 
 
 @pytest.mark.parametrize("who", ["sophie", "sam"])
-def test_idle_people_are_logged_off_and_active_ones_are_not(cast, who):
+def test_a9_s5_idle_people_are_logged_off_and_active_ones_are_not(cast, who):
     player = getattr(cast, who)
     home = "/" if who == "sophie" else "/staff/"
     idle = IDLE["patient" if who == "sophie" else "staff"]
@@ -72,7 +72,7 @@ def test_idle_people_are_logged_off_and_active_ones_are_not(cast, who):
         assert player.get(home).location.startswith("/login")
 
 
-def test_polling_keeps_nobody_logged_in(cast):
+def test_a9_polling_keeps_nobody_logged_in(cast):
     start = now()
     for minute in range(0, 30, 2):
         with clock_at(start + timedelta(minutes=minute)):
@@ -81,7 +81,7 @@ def test_polling_keeps_nobody_logged_in(cast):
         assert cast.sophie.get("/").status_code == 303
 
 
-def test_nobody_stays_longer_than_twelve_hours(cast):
+def test_a9_s5_nobody_stays_longer_than_twelve_hours(cast):
     start = now()
     for minute in range(0, 12 * 60, 10):
         with clock_at(start + timedelta(minutes=minute)):
@@ -111,7 +111,7 @@ def test_stay_logged_in_moves_the_end_at_once_and_tells_it(cast):
         "/nowhere",
     ],
 )
-def test_next_leads_only_to_a_page_of_ours(cast, path):
+def test_a25_next_leads_only_to_a_page_of_ours(cast, path):
     _, answer = log_in(cast, cast.sophie, next=path)
     assert answer.location == "/"
 
@@ -123,7 +123,7 @@ def test_next_leads_where_the_visitor_wanted_to_go(cast):
     assert answer.location == "/messages/sent"
 
 
-def test_an_unsafe_request_needs_our_origin_and_our_token(cast):
+def test_a17_s3_an_unsafe_request_needs_our_origin_and_our_token(cast):
     assert cast.sophie.post("/stay", token="").status_code == 400
     assert cast.sophie.post("/stay", token=cast.jihae.token()).status_code == 400
     assert cast.sophie.post("/stay", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
@@ -132,7 +132,7 @@ def test_an_unsafe_request_needs_our_origin_and_our_token(cast):
     assert cast.sophie.post("/stay", headers={"Sec-Fetch-Site": "same-origin"}).status_code == 303
 
 
-def test_a_disabled_account_is_out_with_the_next_request(cast):
+def test_a5_s5_a_disabled_account_is_out_with_the_next_request(cast):
     assert cast.sam.get("/staff/").status_code == 200
     set_staff_status(cast.sam.key, AccountStatus.DISABLED, by=cast.ada.actor)
     assert cast.sam.get("/staff/").status_code == 303

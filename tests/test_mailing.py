@@ -2,12 +2,16 @@
 
 import contextlib
 import socket
-from datetime import timedelta
+import ssl
+from datetime import datetime, timedelta
 from email import message_from_bytes, policy
 
 import pytest
 import sqlalchemy as sa
 from aiosmtpd.controller import Controller
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from practice import jobs
 from practice.db import WRITE, clock_at, db, now
@@ -27,7 +31,12 @@ class Script:
 
     def __init__(self, rcpt="", data="", drops=False):
         self.rcpt, self.data, self.drops = rcpt, data, drops
-        self.taken = []
+        self.taken, self.greeted = [], []
+
+    async def handle_EHLO(self, server, session, envelope, hostname, responses):
+        session.host_name = hostname
+        self.greeted.append("in TLS" if session.ssl else "in the clear")
+        return responses
 
     async def handle_RCPT(self, server, session, envelope, address, options):
         if self.rcpt:
@@ -55,9 +64,9 @@ def serve(cast, monkeypatch):
     """Starts such a server and names it in the settings."""
     with contextlib.ExitStack() as stack:
 
-        def start(**how):
+        def start(tls_context=None, **how):
             script = Script(**how)
-            controller = Controller(script, hostname="127.0.0.1", port=free_port())
+            controller = Controller(script, hostname="127.0.0.1", port=free_port(), tls_context=tls_context)
             controller.start()
             stack.callback(controller.stop)
             name(controller.port)
@@ -81,7 +90,7 @@ def due():
     return jobs.send_due(send_by_smtp)
 
 
-def test_a_mail_says_that_something_waits_and_nothing_of_anybody(cast, serve):
+def test_s8_a42_a_mail_says_that_something_waits_and_nothing_of_anybody(cast, serve):
     script = serve()
     key = cast.send(cast.sophie, "Result", body=CANARY)
     assert due() == 1 and states() == [NoticeState.SENT]
@@ -141,8 +150,38 @@ def test_f13_a_connection_lost_after_the_words_were_taken_brings_the_same_mail_a
     assert len(ids) == 2 and len(set(ids)) == 1 and states() == [NoticeState.SENT]
 
 
+def test_f13_a_server_that_never_answers_is_given_up_and_asked_again(cast, serve, monkeypatch):
+    monkeypatch.setattr("web.mailing.TIMEOUT", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as hole:
+        serve.at(hole.getsockname()[1])
+        cast.send(cast.sophie, "Result")
+        assert due() == 1 and states() == [NoticeState.WAITING]
+
+
+def test_f13_a_server_with_a_certificate_of_nobody_is_told_nothing(cast, serve, monkeypatch, tmp_path):
+    made = tmp_path / "certificate.pem"
+    made.write_bytes(certificate())
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(made)
+    script = serve(tls_context=tls)
+    monkeypatch.setattr("web.mailing.HERE", ())  # as if it were another machine
+    cast.send(cast.sophie, "Result")
+    assert due() == 1 and script.taken == [] and states() == [NoticeState.WAITING]
+    assert script.greeted == ["in the clear"], "TLS began, and not one word was said in it"
+
+
+def certificate():
+    """A key and a certificate that it has signed itself."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    at = datetime(2020, 1, 1)
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), at, at + timedelta(days=36500))
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
+    return private + made.sign(key, hashes.SHA256()).public_bytes(pem)
+
+
 @pytest.mark.parametrize("email", ["a@b.example\r\nBcc: c@evil.example", "not an address", "Ann, b@evil.example"])
-def test_an_address_that_is_none_is_dead_and_the_next_mail_leaves(cast, serve, email):
+def test_a31_a32_an_address_that_is_none_is_dead_and_the_next_mail_leaves(cast, serve, email):
     script = serve()
     cast.send(cast.sophie, "Appointment")
     db.session.close()
@@ -152,7 +191,7 @@ def test_an_address_that_is_none_is_dead_and_the_next_mail_leaves(cast, serve, e
     assert [recipients for _, recipients, _ in script.taken] == [["sam@test.example"]]
 
 
-def test_a_name_of_the_practice_with_line_ends_makes_no_header(cast, serve):
+def test_a31_a_name_of_the_practice_with_line_ends_makes_no_header(cast, serve):
     script = serve()
     with db.engines[WRITE].begin() as connection:
         connection.execute(sa.update(Practice.__table__).values(name="Oak\r\nBcc: c@evil.example"))
@@ -198,3 +237,11 @@ def test_the_password_may_stand_in_a_file(tmp_path):
     env = SAFE | {"DATA_DIR": str(tmp_path), "SMTP_HOST": "mail.example", "MAIL_FROM": "p@b.example", "SMTP_USER": "p"}
     found = read(env | {"SMTP_PASSWORD_FILE": str(tmp_path / "word")})
     assert (found["SMTP_PASSWORD"], found["SMTP_PORT"], found["MAIL_FROM"]) == ("a secret", 587, "p@b.example")
+
+
+def test_a_worker_that_is_told_to_end_begins_no_further_mail(cast):
+    for kind in ("Result", "Appointment"):
+        cast.send(cast.sophie, kind)
+    sent = []
+    jobs.work(sent.append, is_over=lambda: bool(sent))
+    assert len(sent) == 1 and states().count(NoticeState.WAITING) > 0

@@ -5,7 +5,7 @@ import pytest
 from tests.mutants import MUTANTS, NOTHING_CHANGES, ROOT, conditions, files_of_tests, without_mutant
 
 
-def test_each_mutant_finds_its_line_once():
+def test_s10_each_mutant_finds_its_line_once():
     wrong = [
         f"{found} times in {mutant.file}: {mutant.says!r}"
         for mutant in MUTANTS
@@ -14,13 +14,13 @@ def test_each_mutant_finds_its_line_once():
     assert not wrong, "Change tests/mutants.py along with the code:\n" + "\n".join(wrong)
 
 
-def test_each_mutant_names_tests_that_are_there():
+def test_s10_each_mutant_names_tests_that_are_there():
     known = files_of_tests()
     missing = {test for mutant in MUTANTS for test in mutant.tests if test.partition("[")[0] not in known}
     assert not missing, "Name another test in tests/mutants.py:\n" + "\n".join(sorted(missing))
 
 
-def test_every_condition_has_a_mutant():
+def test_a58_s10_every_condition_has_a_mutant():
     missing = without_mutant()
     assert not missing, "Add to tests/mutants.py, with a test that notices:\n" + "\n".join(missing)
 

@@ -193,6 +193,19 @@ def test_a43_a_stranger_gets_three_mails_an_hour_whoever_asks(cast: Cast) -> Non
     assert {answer.status_code for answer in answers} == {303} and len(asked(Occasion.NEW_EMAIL)) == 3
 
 
+def test_s7_a15_a_reset_link_from_before_ends_with_the_address(cast: Cast, serve: Any) -> None:  # noqa: F811
+    script = serve()
+    give_password(cast.sophie)
+    before = link_for(cast.sophie.id)
+    ask(cast.sophie)
+    while due():
+        pass
+    (token,) = links_in(script, "new-email")
+    assert cast.anonymous.get(f"/reset/{before}").status_code == 200
+    assert cast.anonymous.post(f"/new-email/{token}").status_code == 303
+    assert cast.anonymous.get(f"/reset/{before}").status_code == 400
+
+
 def test_a_session_that_the_address_changed_under_asks_for_nothing(cast: Cast) -> None:
     give_password(cast.sophie)
     set_status(cast.sophie.id, AccountStatus.LOCKED)

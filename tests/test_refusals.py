@@ -2,15 +2,17 @@
 
 from datetime import timedelta
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
 from practice.db import WRITE, clock_at, db, new_key, now
 from practice.drafts import Draft
 from practice.sessions import IDLE, LoginSession
-from tests.conftest import Cast, Player
+from tests.conftest import Cast, Player, test_settings
 from tests.test_login import give_password, log_in
 from tests.test_walk import domain
+from wsgi import create_app
 
 WORDS = "Words I do not want to type twice"
 
@@ -19,7 +21,7 @@ def message(cast: Cast, **changed: str) -> dict[str, str]:
     return {"key": new_key(), "to": cast.communicator("Clinicians"), "title": "A title", "body": WORDS} | changed
 
 
-def test_a_form_after_the_idle_end_waits_as_that_persons_draft_and_opens_after_log_in(cast):
+def test_a18_a_form_after_the_idle_end_waits_as_that_persons_draft_and_opens_after_log_in(cast):
     give_password(cast.sophie)
     form, before = message(cast), domain()
     token = cast.sophie.token()
@@ -63,7 +65,7 @@ def test_a_staff_reply_after_the_idle_end_waits_too(cast):
         assert WORDS in browser.get(landed.location).text
 
 
-def test_a_form_of_a_session_ended_by_force_is_shown_to_copy_and_stored_nowhere(cast):
+def test_a18_a_form_of_a_session_ended_by_force_is_shown_to_copy_and_stored_nowhere(cast):
     form, token = message(cast), cast.sophie.token()
     with db.engines[WRITE].begin() as connection:
         connection.execute(sa.update(LoginSession).values(ended_at=now()))
@@ -96,7 +98,7 @@ def test_an_old_token_gives_the_words_back_with_a_fresh_one(cast, htmx):
 
 
 @pytest.mark.parametrize("htmx", [False, True])
-def test_a_busy_database_is_said_with_the_words_and_can_be_tried_again(cast, htmx, monkeypatch):
+def test_a34_a_busy_database_is_said_with_the_words_and_can_be_tried_again(cast, htmx, monkeypatch):
     def busy(*_: object, **__: object) -> None:
         raise sa.exc.OperationalError("INSERT", {}, Exception("database is locked"))
 
@@ -104,6 +106,24 @@ def test_a_busy_database_is_said_with_the_words_and_can_be_tried_again(cast, htm
     answer = cast.sophie.post("/messages/new", message(cast), htmx=htmx)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     assert WORDS in answer.text and "Send again" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "why", "status"),
+    [
+        (sa.exc.InternalError, psycopg.errors.ReadOnlySqlTransaction(), 503),
+        (sa.exc.ProgrammingError, psycopg.errors.InsufficientPrivilege(), 503),
+        (sa.exc.ProgrammingError, psycopg.errors.UndefinedTable(), 500),
+    ],
+)
+def test_f9_a_database_that_lets_nobody_write_is_no_mistake_of_the_page(cast, kind, why, status, monkeypatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise kind("INSERT", {}, why)
+
+    monkeypatch.setattr("practice.conversations.transaction", refuse)
+    cast.sophie.may_fail = status == 500
+    answer = cast.sophie.post("/messages/new", message(cast))
+    assert answer.status_code == status and WORDS in answer.text
 
 
 @pytest.mark.parametrize("htmx", [False, True])
@@ -115,12 +135,12 @@ def test_other_words_under_a_sent_key_are_shown_with_the_first_ones(cast, htmx):
     assert WORDS in answer.text and "Quite other words" in answer.text and "Send as new message" in answer.text
 
 
-def test_what_is_too_large_is_said(cast):
+def test_a29_what_is_too_large_is_said(cast):
     answer = cast.sophie.post("/messages/new", message(cast, body="x" * 2_000_000))
     assert answer.status_code == 413
 
 
-def test_too_many_sends_are_said_with_the_words_and_when_to_go_on(cast):
+def test_a43_too_many_sends_are_said_with_the_words_and_when_to_go_on(cast):
     with clock_at(now()):
         for n in range(60):
             cast.send(cast.sophie, body=f"{n}")
@@ -135,12 +155,12 @@ def test_a_page_that_is_not_here_says_so_and_tells_nothing(cast):
     assert cast.sophie.post("/nowhere", {"body": WORDS}).status_code == 404
 
 
-def test_a_wrong_host_is_refused(cast):
+def test_a34_a53_a_wrong_host_is_refused(cast):
     answer = Player(cast.app).get("/login", headers={"Host": "evil.test"})
     assert answer.status_code == 400
 
 
-def test_an_error_of_ours_shows_no_trace_and_keeps_the_words(cast, monkeypatch):
+def test_a34_an_error_of_ours_shows_no_trace_and_keeps_the_words(cast, monkeypatch):
     monkeypatch.setattr("practice.routing.route", lambda *_, **__: 1 / 0)
     cast.sophie.may_fail = True
     answer = cast.sophie.post("/messages/new", message(cast))
@@ -161,3 +181,18 @@ def test_a_send_takes_a_fixed_number_of_statements(cast, statements):
     writes = [s for s in found if s.startswith(("INSERT", "UPDATE", "DELETE", "NOTIFY"))]
     is_sqlite = db.session.get_bind().dialect.name == "sqlite"
     assert (len(found) - len(writes), len(writes)) == ((11, 10) if is_sqlite else (12, 11)), found
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_f22_a_form_opened_before_the_secret_key_changed_is_taken_where_the_old_one_is_named(cast, is_kept):
+    form, token, old = message(cast), cast.sophie.token(), cast.sophie.app.config["SECRET_KEY"]
+    changed = {"SECRET_KEY": "another key, as long as the first one was", "SECRET_KEY_FALLBACKS": [old] if is_kept else []}
+    app = create_app(test_settings(cast.sophie.app.config["MIGRATION_DATABASE_URL"], **changed))
+    with app.app_context():
+        sophie = Player(app, id=cast.sophie.id, cookies=dict(cast.sophie.cookies))
+        answer = sophie.post("/messages/new", form, token=token)
+        db.session.remove()
+        for engine in db.engines.values():
+            engine.dispose()
+    assert answer.status_code == (303 if is_kept else 400)
+    assert is_kept or WORDS in answer.text

@@ -136,8 +136,9 @@ def test_no_list_reads_the_whole_table(cast, which, mark):
 
 def test_the_numbers_of_the_strip_read_their_own_rows_only(cast):
     cast.send(cast.sophie)
-    statement = inbox._marked(db.session.get_bind().dialect.name).text.replace(":audiences", "(1, 2)")
-    plan = plan_of(statement, {"own_patient": 0, "person": 1, "now": now()})
+    dialect = db.session.get_bind().dialect.name
+    among = "[1, 2]" if dialect == "sqlite" else [1, 2]
+    plan = plan_of(inbox._marked(dialect).text, {"audiences": among, "own_patient": 0, "person": 1, "now": now()})
     uses_an_index(plan)
     assert "ix_thread_emergency" in plan, plan
 

@@ -8,8 +8,11 @@ import time
 import pytest
 from werkzeug.serving import make_server
 
+from practice.db import new_key
 from tests.conftest import FILES
+from tests.portal.test_documents import nothing_left
 from tests.portal.test_files import begin, put, rows
+from tests.practice.test_record_imports import of_sophie
 from web import errors
 
 BOUNDARY = "a-boundary-of-this-test"
@@ -26,15 +29,16 @@ def port(cast):
     server.server_close()
 
 
-def request_of(player, port, content):
-    token = player.token()
-    body = (
-        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="csrf_token"\r\n\r\n{token}\r\n'
-        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n'
-    ).encode() + content + f"\r\n--{BOUNDARY}--\r\n".encode()  # fmt: skip
+def request_of(player, port, content, address="/drafts/d1/files", **fields):
+    body = "".join(
+        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{said}\r\n'
+        for name, said in {"csrf_token": player.token(), **fields}.items()
+    ).encode()
+    body += f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n'.encode()
+    body += content + f"\r\n--{BOUNDARY}--\r\n".encode()
     cookie = "; ".join(f"{name}={value}" for name, value in player.cookies.items())
     head = (
-        f"POST /drafts/d1/files HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nCookie: {cookie}\r\nConnection: close\r\n"
+        f"POST {address} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nCookie: {cookie}\r\nConnection: close\r\n"
         f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\nContent-Length: {len(body)}\r\n"
         "Sec-Fetch-Site: same-origin\r\n\r\n"
     ).encode()
@@ -48,29 +52,52 @@ def answer_of(connection):
     return said
 
 
+def send_cut(port, head, body, sent):
+    """Sends a part: first waiting for the answer, then gone without waiting."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(head + body[: int(len(body) * sent)])
+        connection.shutdown(socket.SHUT_WR)
+        assert b" 400 " in answer_of(connection).split(b"\r\n")[0]
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(head + body[: int(len(body) * sent)])
+    time.sleep(0.3)
+
+
+def send_whole(port, head, body):
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(head + body)
+        assert b" 303 " in answer_of(connection).split(b"\r\n")[0]
+
+
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 @pytest.mark.parametrize("sent", [0.5, 0.99])
 def test_an_upload_that_is_cut_leaves_nothing(cast, port, sent):
     begin(cast.sophie, body="Text")
     head, body = request_of(cast.sophie, port, b"a" * 3_000_000)
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
-        connection.sendall(head + body[: int(len(body) * sent)])
-        connection.shutdown(socket.SHUT_WR)
-        assert b" 400 " in answer_of(connection).split(b"\r\n")[0]
+    send_cut(port, head, body, sent)
     assert rows() == [] and list(FILES.iterdir()) == []
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
-        connection.sendall(head + body[: int(len(body) * sent)])
-    time.sleep(0.3)  # gone without waiting for an answer
-    assert rows() == [] and list(FILES.iterdir()) == []
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
-        connection.sendall(head + body)
-        assert b" 303 " in answer_of(connection).split(b"\r\n")[0]
+    send_whole(port, head, body)
     assert len(rows()) == len(list(FILES.iterdir())) == 1
     assert "Text</textarea>" in cast.sophie.get("/messages/new?draft=d1").text
 
 
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+@pytest.mark.parametrize("sent", [0.5, 0.99])
+@pytest.mark.parametrize("side", ["patient", "staff"])
+def test_a_medical_document_that_is_cut_leaves_nothing(cast, port, side, sent):
+    who, address = cast.sophie, "/my-info/documents"
+    if side == "staff":
+        who, address = cast.rita, f"/staff/records/{cast.sophie.key}/documents"
+    content = of_sophie("x") + b"<!--" + b"a" * 3_000_000 + b"-->"
+    head, body = request_of(who, port, content, address, key=new_key())
+    send_cut(port, head, body, sent)
+    assert nothing_left()
+    send_whole(port, head, body)
+    assert not nothing_left()
+
+
 @pytest.mark.parametrize("htmx", [False, True])
-def test_a_file_that_is_far_too_large_is_refused_in_words_to_who_is_still_sending(cast, port, htmx):
+def test_a35_a_file_that_is_far_too_large_is_refused_in_words_to_who_is_still_sending(cast, port, htmx):
     """A35."""
     begin(cast.sophie, body="Text")
     put(cast.sophie)

@@ -64,7 +64,7 @@ def masked(text: str) -> str:
 
 
 @pytest.mark.parametrize("endpoint", sorted({endpoint for endpoint, _ in ROUTES}))
-def test_every_view_declares_who_may(one_app, endpoint):
+def test_s1_every_view_declares_who_may(one_app, endpoint):
     assert who_may(one_app, endpoint) in (ANYONE, LOGGED_IN, PATIENT, STAFF, ADMIN), (
         f"{endpoint}: declare it with allow() or guard()"
     )
@@ -72,7 +72,7 @@ def test_every_view_declares_who_may(one_app, endpoint):
 
 @pytest.mark.parametrize(("endpoint", "method"), ROUTES)
 @pytest.mark.parametrize("role", ROLES)
-def test_a_wrong_role_is_refused_and_changes_nothing(cast, endpoint, method, role):
+def test_a3_s1_a_wrong_role_is_refused_and_changes_nothing(cast, endpoint, method, role):
     who = who_may(cast.app, endpoint)
     if who in ROLES[role]:
         return
@@ -87,7 +87,7 @@ def test_a_wrong_role_is_refused_and_changes_nothing(cast, endpoint, method, rol
 
 
 @pytest.mark.parametrize(("endpoint", "method"), ROUTES)
-def test_an_object_that_is_anothers_or_not_there_is_one_and_the_same_404(cast, endpoint, method):
+def test_a1_a2_s6_an_object_that_is_anothers_or_not_there_is_one_and_the_same_404(cast, endpoint, method):
     made = example(cast, endpoint)
     for player, values in made.get("others", []):
         before = domain()
@@ -111,7 +111,7 @@ def test_the_owner_is_answered(cast, endpoint, method):
 
 
 @pytest.mark.parametrize("endpoint", sorted({endpoint for endpoint, method in ROUTES if method == "GET"}))
-def test_looking_changes_nothing(cast, endpoint):
+def test_a19_s3_looking_changes_nothing(cast, endpoint):
     made = example(cast, endpoint)
     player: Player = made.get("player") or _somebody(cast, who_may(cast.app, endpoint))
     address, before = url(cast.app, endpoint, **made.get("own", {})), domain()
@@ -121,7 +121,7 @@ def test_looking_changes_nothing(cast, endpoint):
 
 
 @pytest.mark.parametrize(("endpoint", "method"), ROUTES)
-def test_an_unknown_method_is_refused(cast, endpoint, method):
+def test_a19_an_unknown_method_is_refused(cast, endpoint, method):
     made = example(cast, endpoint)
     player: Player = made.get("player") or _somebody(cast, who_may(cast.app, endpoint))
     address = url(cast.app, endpoint, **made.get("own", {}))
@@ -130,7 +130,7 @@ def test_an_unknown_method_is_refused(cast, endpoint, method):
 
 
 @pytest.mark.parametrize(("endpoint", "method"), [r for r in ROUTES if r[1] == "POST"])
-def test_a_form_without_a_token_or_from_another_site_changes_nothing(cast, endpoint, method):
+def test_a17_s3_a_form_without_a_token_or_from_another_site_changes_nothing(cast, endpoint, method):
     made = example(cast, endpoint)
     player: Player = made.get("player") or _somebody(cast, who_may(cast.app, endpoint))
     address, before = url(cast.app, endpoint, **made.get("own", {})), domain()

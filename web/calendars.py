@@ -1,15 +1,16 @@
 """Calendar files of appointments (RFC 5545), which carry no medical word."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from icalendar import Calendar, Event
 
-from practice.appointments import AppointmentRequest, AppointmentState
+from practice.appointments import AppointmentState
 from web.formats import gettext as _
 from web.formats import present_practice
 
 
-def calendar_text(key: str, appointment: AppointmentRequest) -> bytes:
+def calendar_text(key: str, appointment: Any) -> bytes:
     """The file of an appointment by its thread's key. Times are UTC, so that no rule of summer time can move them; the same UID
     with a higher SEQUENCE changes, or takes away, the entry that a calendar has."""
     assert appointment.starts_at and appointment.changed_at  # confirmed, at least once

@@ -61,6 +61,22 @@ class LayIn(NodeTransformer):
             return node
         return nodes.Const(LAID_IN[called](*values, **named), lineno=node.lineno, environment=node.environment)
 
+    def visit_Output(self, node: nodes.Output) -> list[nodes.Node]:
+        """`{{ 'words' if it_holds }}` becomes an if: fixed words need no escaping, and where it does not hold nothing is made."""
+        self.generic_visit(node)
+        written: list[nodes.Node] = []
+        for one in node.nodes:
+            if isinstance(one, nodes.CondExpr):
+                then, otherwise = (
+                    self.visit_Output(nodes.Output([said] if said else [], lineno=one.lineno)) for said in (one.expr1, one.expr2)
+                )
+                written.append(nodes.If(one.test, then, [], otherwise, lineno=one.lineno))
+            elif written and isinstance(written[-1], nodes.Output):
+                written[-1].nodes.append(one)
+            else:
+                written.append(nodes.Output([one], lineno=node.lineno))
+        return written
+
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:
         """Jinja itself would join them as mere text."""
         self.generic_visit(node)

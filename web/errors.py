@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from flask import Flask, Response, current_app, g, make_response, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
+from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import HTTPException, SecurityError
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -61,8 +62,8 @@ def posted(but: tuple[str, ...] = NEVER_KEPT) -> list[tuple[str, str]]:
         return []
     try:
         return [(n, v) for n in request.form for v in request.form.getlist(n) if n not in but and v.strip()]
-    except (HTTPException, OSError):
-        return []  # too large to be read, or to be laid down
+    except (HTTPException, OSError, ParseException):
+        return []  # too large to be read, or to be laid down, or garbled
 
 
 def shown(status: int, **context: Any) -> Response:
@@ -97,9 +98,12 @@ def set_up(app: Flask) -> None:
         (CrossSite, lambda _e: shown(403)),
         (CSRFError, lambda _e: shown(400)),
         (HTTPException, http_error),
+        (ParseException, lambda _e: shown(400)),  # the server reads the body only when a view asks for it
         (sa.exc.OperationalError, not_now),
         (sa.exc.InterfaceError, not_now),
         (sa.exc.TimeoutError, not_now),
+        (sa.exc.InternalError, not_writable),
+        (sa.exc.ProgrammingError, not_writable),
         (OSError, no_room),
         (Exception, failed),
     ):
@@ -236,10 +240,18 @@ def page_asked_for() -> str:
 
 
 def not_now(error: Exception) -> Response:
-    current_app.logger.warning("nothing can be stored: %s", type(error).__name__)
+    current_app.logger.warning("nothing can be stored: %s", type(getattr(error, "orig", None) or error).__name__)
     response = shown(503)
     response.headers["Retry-After"] = "5"
     return response
+
+
+NOT_WRITABLE = ("25006", "42501")  # PostgreSQL's codes: it is read-only, or we have no right to
+
+
+def not_writable(error: sa.exc.DBAPIError) -> Response:
+    """A standby after a change-over, or rights that were not given, are no mistake of the page."""
+    return not_now(error) if getattr(error.orig, "sqlstate", "") in NOT_WRITABLE else failed(error)
 
 
 def no_room(error: OSError) -> Response:

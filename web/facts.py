@@ -8,10 +8,10 @@ from typing import Any
 
 from practice import amendments, appointments, results
 from practice.amendments import UNDECIDED, Amendment, AmendmentState, Ground, amendment_of
-from practice.appointments import AppointmentRequest, AppointmentState, ProposedTime, appointment_of, proposed_times
+from practice.appointments import AppointmentState, appointment_of, proposed_times
 from practice.documents import Section
 from practice.requests import RequestVerb
-from practice.results import HandOver, Media, ResultState, result_of
+from practice.results import HandOver, Media, ResultState, media_of, result_of
 from practice.settings import RequestType
 from practice.threads import MOVES, Event, Opened
 from web.formats import clock, day, long_day, minutes_long, moment_long
@@ -148,8 +148,8 @@ class Asked:
 
     facts: Facts = field(default_factory=list)
     steps: list[RequestVerb] = field(default_factory=list)
-    times: list[ProposedTime] = field(default_factory=list)
-    appointment: AppointmentRequest | None = None
+    times: list[Any] = field(default_factory=list)
+    appointment: Any = None  # its columns
     place: str = ""  # where the patient wants to come
     amendment: Amendment | None = None
 
@@ -184,25 +184,24 @@ def slot_words(starts_at: datetime, minutes: int | None) -> str:
 
 
 def _appointment(thread: int) -> Asked | None:
-    found = appointment_of(thread)
-    if found is None:
+    wish = appointment_of(thread)
+    if wish is None:
         return None
-    wish, facility, physician = found
     times = proposed_times(thread) if wish.state == AppointmentState.REQUESTED else []
     facts = [
         (_("State"), str(STATES[wish.state])),
         (_("Date and time"), slot_words(wish.starts_at, wish.minutes) if wish.starts_at else ""),
         (_("Place"), wish.place or ""),
         (_("Proposed times"), "\n".join(slot_words(one.starts_at, one.minutes) for one in times)),
-        (_("Facility"), facility),
-        (_("Referring physician"), physician or ""),
+        (_("Facility"), wish.facility),
+        (_("Referring physician"), wish.physician or ""),
         (_("Reason for visit"), wish.reason),
         (_("Preferred date range"), _("%(first)s to %(last)s", first=day(wish.first_day), last=day(wish.last_day))),
         (_("Day of week"), ", ".join(str(WEEKDAYS[int(n)]) for n in wish.weekdays)),
         (_("Preferred time range"), time_range(*(clock(at) if at else "" for at in (wish.from_time, wish.to_time)))),
         (_("Comments"), wish.comments),
     ]
-    return Asked(_filled(facts), appointments.steps_of(wish, has_times=bool(times)), times, wish, facility)
+    return Asked(_filled(facts), appointments.steps_of(wish, has_times=bool(times)), times, wish, wish.facility)
 
 
 def time_range(first: str, last: str) -> str:
@@ -212,44 +211,53 @@ def time_range(first: str, last: str) -> str:
 
 
 def _result(thread: int) -> Asked | None:
-    found = result_of(thread)
-    if found is None:
+    order = result_of(thread)
+    if order is None:
         return None
-    order, location = found
     facts = [
         (_("State"), str(STATES[order.state])),
         (_("Ready at"), order.ready_at_place or ""),
         (_("Ready until"), day(order.ready_until) if order.ready_until else ""),
         (_("Picked up by"), order.picked_up_by or ""),
         (_("Paper shown"), order.paper_shown or ""),
-        (_("Which type of media"), ", ".join(str(MEDIA[media]) for media in order.media)),
+        (_("Which type of media"), ", ".join(str(MEDIA[media]) for media in media_of(order))),
         (_("How to receive it"), str(HAND_OVER[order.hand_over])),
-        (_("Location"), location or ""),
+        (_("Location"), order.location or ""),
         (_("All studies"), _("Yes") if order.is_all_studies else _("No")),
-        (_("Exam date"), day(order.exam_date) if order.exam_date else ""),
+        (_("Exam date"), long_day(order.exam_date) if order.exam_date else ""),
     ]
-    return Asked(_filled(facts), results.steps_of(order), place=location or "")
+    return Asked(_filled(facts), results.steps_of(order), place=order.location or "")
 
 
 def _amendment(thread: int) -> Asked | None:
     found = amendment_of(thread)
     if found is None:
         return None
+    return Asked(amendment_facts(found), amendments.steps_of(found), amendment=found)
+
+
+def amendment_facts(found: Any) -> Facts:
+    """What was asked for, decided and said of an amendment: a row with its columns."""
     is_open = found.state in UNDECIDED
     facts = [
         (_("State"), str(STATES[found.state])),
-        (_("From"), found.from_value),
-        (_("To"), found.to_value),
+        *wanted_facts(found),
         (_("Decision by"), long_day(found.due_at) if is_open else ""),
         (_("Extended by 30 days because"), found.extended_because or ""),
         (_("Decided"), long_day(found.decided_at) if found.decided_at else ""),
         (_("The record now says"), found.new_value or ""),
         *denial_facts(found),
     ]
-    return Asked(_filled(facts), amendments.steps_of(found), amendment=found)
+    return _filled(facts)
 
 
-def denial_facts(asked: Amendment) -> Facts:
+def wanted_facts(asked: Any) -> Facts:
+    """What was asked for; *From* begins with a section, which has a name in the reader's language."""
+    section, comma, says = asked.from_value.partition(", ")
+    return [(_("From"), f"{SECTIONS[Section(section)]}{comma}{says}"), (_("To"), asked.to_value)]
+
+
+def denial_facts(asked: Any) -> Facts:
     """What was denied, why, and what was said to it."""
     facts = [
         (_("What is denied"), asked.denied or ""),

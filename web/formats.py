@@ -3,16 +3,17 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
-from functools import lru_cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from babel import Locale
 from babel.dates import DateTimePattern, get_date_format, parse_pattern
 from babel.numbers import format_decimal, format_percent
-from flask import Flask, g, has_request_context, request, url_for
+from flask import Flask, current_app, g, has_request_context, request, url_for
 from flask_babel import get_locale, get_translations
 from flask_babel.speaklater import LazyString
 from flask_wtf.csrf import generate_csrf
@@ -174,8 +175,9 @@ def _today_of_page() -> date:
 
 
 def day(value: datetime | date) -> str:
-    """Wed, Nov 25"""
-    return _format(local(value).date() if isinstance(value, datetime) else value, "day")
+    """Wed, Nov 25; of another year the whole date"""
+    on = local(value).date() if isinstance(value, datetime) else value
+    return _format(on, "day" if on.year == _today_of_page().year else "long")
 
 
 def long_day(value: datetime | date) -> str:
@@ -194,10 +196,12 @@ def month(value: date) -> str:
 
 
 def moment(value: datetime) -> str:
-    """Fri, Nov 20, 9:12; today: Today, 9:12"""
+    """Fri, Nov 20, 9:12; today: Today, 9:12; of another year the whole date"""
     at = local(value)
     if at.date() == _today_of_page():
         return gettext("Today, %(time)s", time=_format(at, "time"))
+    if at.year != _today_of_page().year:
+        return gettext("%(day)s, %(time)s", day=_format(at.date(), "long"), time=_format(at, "time"))
     return _format(at, "moment")
 
 
@@ -216,11 +220,6 @@ def brief(value: datetime) -> str:
     if at.date() == present:
         return _format(at, "time")
     return _format(at, "short") if at.year == present.year else long_day(value)
-
-
-def due_day(value: datetime) -> str:
-    """Of a promise: Wed, Nov 25; of another year the whole date"""
-    return day(value) if local(value).year == _today_of_page().year else long_day(value)
 
 
 def stamp(value: datetime) -> str:
@@ -344,18 +343,27 @@ def full_name(row: Any, whose: str = "") -> str:
 
 
 def _links() -> Callable[..., str]:
-    """The templates' `url_for`: an address without values is built once; the same a dozen times a page else."""
+    """The templates' `url_for`: an address whose path holds no values is built once; the same a dozen times a page else."""
     known: dict[tuple[str, str], str] = {}
 
     def link(endpoint: str, **values: Any) -> str:
-        if values or endpoint.startswith(".") or not has_request_context():
+        if endpoint.startswith(".") or not has_request_context() or (values and _path_takes_values(endpoint)):
             return url_for(endpoint, **values)
         place = request.root_path, endpoint
         if place not in known:
             known[place] = url_for(endpoint)
-        return known[place]
+        said = {name: value for name, value in values.items() if value is not None}
+        return f"{known[place]}?{urlencode(said, doseq=True, safe=QUERY_SAFE)}" if said else known[place]
 
     return link
+
+
+QUERY_SAFE = "!$'()*,/:;?@"  # what Werkzeug leaves as it is
+
+
+@cache
+def _path_takes_values(endpoint: str) -> bool:
+    return any(rule.arguments for rule in current_app.url_map.iter_rules(endpoint))
 
 
 def addresses(endpoint: str, **values: Any) -> Callable[[str], str]:
@@ -424,7 +432,6 @@ def set_up(app: Flask) -> None:
             moment_long,
             minutes_long,
             brief,
-            due_day,
             stamp,
             wait,
             iso,

@@ -196,6 +196,16 @@ def page_number(text: str | None) -> int:
     return max(int(text), 1) if text and text.isascii() and text.isdigit() and len(text) < 6 else 1
 
 
+def paged(found: list[Any], *, before: str, after: str, size: int) -> tuple[list[Any], str, str]:
+    """The rows of a page, and the keys beyond which the newer and the older ones lie, empty where there are none.
+
+    `found`: the newest first, one more than a page where there are more beyond the key that was named.
+    """
+    rows, is_more = (found[-size:], len(found) > size) if after else (found[:size], len(found) > size)
+    has_newer, has_older = (is_more, True) if after else (bool(before), is_more)
+    return rows, rows[0].key if rows and has_newer else "", rows[-1].key if rows and has_older else ""
+
+
 class KeysField(Field):
     """Keys of rows, each in an input of the same name. `gone`: what to say when one cannot be a key."""
 

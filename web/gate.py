@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 from flask import Blueprint, Flask, abort, current_app, g, request, session, url_for
 from flask_login import LoginManager, current_user
 from flask_wtf.csrf import CSRFProtect
+from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RoutingException
 
@@ -26,6 +27,7 @@ login_manager.session_protection = None  # it would read forwarded addresses and
 
 ANYONE, PATIENT, STAFF, ADMIN, LOGGED_IN = "anyone", "patient", "staff", "admin", "logged in"
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
+FIELDS = 20_000  # of a form; a communicator with everybody in charge has thousands
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -141,6 +143,9 @@ def pass_gate() -> None:
     present = g.visitor if g.visitor and not g.visitor.is_expired else None
     if (most := getattr(current_app.view_functions[request.endpoint], "upload_max", 0)) and is_allowed(who, present):
         request.max_content_length = most  # before anything reads the form, and for nobody who may not send it
+    if request.mimetype == "application/x-www-form-urlencoded" and request.get_data().count(b"&") > FIELDS:
+        request.form = ImmutableMultiDict()  # no page shows them either
+        abort(413)
     csrf.protect()  # of unsafe methods only
     if not is_allowed(who, present):
         if present:

@@ -26,6 +26,7 @@ STATIC = ("static", "bootstrap.static")
 FILES = (
     *("portal.file", "portal.draft_file", "portal.document_file"),
     *("staff.file", "staff.draft_file", "staff.document_file", "admin.file"),
+    *("portal.take_copy", "staff.take_copy"),
 )
 LOGO = "logo.picture"  # its address changes with it
 

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from practice.amendments import amendment_of
 from practice.db import now
 from practice.errors import NotVisible
 from practice.settings import RequestType
 from practice.threads import Opened, reference_of
+from web.facts import wanted_facts
 
 
 def letter_of(thread: Opened, key: str) -> dict[str, Any]:
@@ -14,4 +16,6 @@ def letter_of(thread: Opened, key: str) -> dict[str, Any]:
     letter = next((m for m in sent if m.key == key), None)
     if letter is None or thread.head.type != RequestType.AMENDMENT:
         raise NotVisible
-    return {"head": thread.head, "letter": letter, "reference": reference_of(thread.head.id)}
+    asked = amendment_of(thread.head.id)
+    facts = wanted_facts(asked) if asked else []
+    return {"head": thread.head, "letter": letter, "reference": reference_of(thread.head.id), "facts": facts}

@@ -25,13 +25,15 @@ class Figure:
     normal: str
 
 
-def figures_of(series: list[Series]) -> list[Figure]:
+def figures_of(series: list[Series], *, most: int | None = None) -> list[Figure]:
+    """The first ones, or all."""
     upper = next((one for one in series if _is(one, SYSTOLIC)), None)
     lower = next((one for one in series if _is(one, DIASTOLIC) and upper and one.unit == upper.unit), None)
     if upper is None or lower is None:
-        return [_figure([one], one.name) for one in series]
-    both = _figure([upper, lower], _("Blood pressure"))
-    return [both, *(_figure([one], one.name) for one in series if one not in (upper, lower))]
+        return [_figure([one], one.name) for one in series[:most]]
+    others = [one for one in series if one not in (upper, lower)]
+    shown = [([upper, lower], _("Blood pressure")), *(([one], one.name) for one in others)]
+    return [_figure(lines, name) for lines, name in shown[:most]]
 
 
 def _is(series: Series, what: tuple[str, str]) -> bool:

@@ -26,10 +26,24 @@ class Plot:
     bars: list[tuple[float, float, float, float]]  # x, y, width, height
     lines: list[list[list[tuple[float, float]]]]  # of each line the stretches without a gap
     band: tuple[float, float] | None = None  # y and height of what is normal
+    newest: Sequence[tuple[float, float, str]] = ()  # x and y of the number at the end of each line
 
     @property
     def ends(self) -> int:
         return WIDTH - RIGHT
+
+    @property
+    def drawn(self) -> list[tuple[list[str], str]]:
+        """Of each line the points of its stretches, and its marks as one path: round ones, of the second square ones. There may
+        be a thousand."""
+        marks = ("M{} {}m-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0-9 0", "M{} {}m-4-4h8v8h-8z")
+        return [
+            (
+                [" ".join(f"{x},{y}" for x, y in points) for points in stretches if len(points) > 1],
+                "".join(mark.format(x, y) for points in stretches for x, y in points),
+            )
+            for mark, stretches in zip(marks, self.lines, strict=False)
+        ]
 
 
 @dataclass(frozen=True)
@@ -78,7 +92,8 @@ def curves(labels: Sequence[str], series: Sequence[Sequence[Number]], lines: lis
     return Plot(_across(labels), _grid(lines, words), [], [_stretches(values, lines) for values in series])
 
 
-EDGE = 32  # left and right of what was measured, so that its labels have room
+EDGE = 44  # left and right of what was measured, so that its labels have room
+LINE = 15  # of text
 
 
 def over_time(
@@ -103,12 +118,17 @@ def over_time(
 
     high = lines[-1] if normal[1] is None else normal[1]
     low = lines[0] if normal[0] is None else normal[0]
+    newest = sorted((up(points[-1][1]) + 5, across(points[-1][0]) + 9, words(points[-1][1])) for points in series)
+    below = [
+        max(y, newest[0][0] + LINE * n) for n, (y, _, _) in enumerate(newest)
+    ]  # two that are close stand one below the other
     return Plot(
         [(across(day), days(day)) for day in dict.fromkeys((known[0], known[-1]))],
         [(up(line), words(line)) for line in lines],
         [],
         [[[(across(day), up(number)) for day, number in points]] for points in series],
         (up(high), round(up(low) - up(high), 1)) if ends and high >= low else None,
+        [(x, y, word) for y, (_, x, word) in zip(below, newest, strict=True)],
     )
 
 

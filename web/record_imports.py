@@ -4,24 +4,25 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, cast
 
-from flask import Response, render_template, send_file, url_for
+from flask import Response, render_template, request, send_file, url_for
 from wtforms import FileField, HiddenField, TextAreaField
 
 from practice import record_imports
+from practice.access_log import LIST, note_view
 from practice.db import db, new_key
 from practice.documents import Entry, Note
 from practice.errors import Invalid, Stale, TooLarge
 from practice.files import path_of
 from practice.reading import TOO_LARGE
 from practice.record_imports import REASON_MAX, Doubt, Plan, document_of, documents_of, plan_of, values_of
-from practice.records import RecordDocument, account_of
+from practice.records import PAGE, RecordDocument, account_of
 from web.answers import Answer, notice, to
 from web.attached import NO_ROOM, the_file
 from web.facts import SECTIONS, record_word
 from web.formats import full_name, long_day
 from web.formats import gettext as _
 from web.formats import lazy_gettext as _l
-from web.forms import AtMost, Form, is_key, must_be_key, tidy
+from web.forms import AtMost, Form, is_key, must_be_key, paged, tidy
 from web.gate import visitor
 
 ENTRIES_SHOWN = 25  # of one section
@@ -55,6 +56,11 @@ class RecordDesk:
     def to(self, name: str, **values: Any) -> Answer:
         return to(f"{self.side}.{name}", **self.own, **values)
 
+    def note_view(self, what: str) -> None:
+        """Staff's looks are written down before anything is shown; patients look at their own."""
+        if self.side == "staff":
+            note_view(self.patient, what, by=visitor().actor)
+
     def page(self, name: str, status: int = 200, **context: Any) -> Answer:
         shared = {"desk": self, "sections": SECTIONS, "notice": notice() if status == 200 else None}
         return render_template(f"{self.side}/{name}.html", **self.around(), **shared, **context), status
@@ -64,8 +70,17 @@ class RecordDesk:
 
 
 def list_documents(desk: RecordDesk, form: Form | None = None, status: int = 200) -> Answer:
-    found = documents_of(desk.patient, by=visitor().actor)
-    return desk.page("documents", status, documents=found, form=form or FileForm(formdata=None))
+    before, after = request.args.get("before", ""), request.args.get("after", "")
+    for key in filter(None, (before, after)):
+        must_be_key(key)
+    desk.note_view(LIST)
+    found = documents_of(desk.patient, by=visitor().actor, limit=PAGE + 1, before=before, after=after)
+    shown, newer, older = paged(found, before=before, after=after, size=PAGE)
+    pages = {
+        "newer": newer and desk.address("documents", after=newer),
+        "older": older and desk.address("documents", before=older),
+    }
+    return desk.page("documents", status, documents=shown, form=form or FileForm(formdata=None), **pages)
 
 
 def bring_document(desk: RecordDesk) -> Answer:
@@ -133,7 +148,9 @@ def document_file(desk: RecordDesk, key: str) -> Response:
 
 def _document(desk: RecordDesk, key: str) -> RecordDocument:
     must_be_key(key)
-    return document_of(key, patient=desk.patient, by=visitor().actor)
+    document = document_of(key, patient=desk.patient, by=visitor().actor)
+    desk.note_view(key)
+    return document
 
 
 def _preview(desk: RecordDesk, document: RecordDocument, form: Any, status: int = 200) -> Answer:

@@ -19,7 +19,7 @@ from practice.db import db
 from practice.results import HandOver, Media, Order
 from practice.settings import RequestType, facilities, physicians
 from web.facts import HAND_OVER, MEDIA, WEEKDAYS, time_range
-from web.formats import clock, day, present_practice
+from web.formats import clock, day, long_day, present_practice
 from web.formats import gettext as _
 from web.formats import lazy_gettext as _l
 from web.forms import AtMost, DateField, Filled, Form, tidy
@@ -57,10 +57,11 @@ class Chosen:
 
 
 def offer_facilities(field: wtforms.SelectField) -> None:
-    """The practice's facilities as choices; where there is only one, the server decides, whatever the form says."""
+    """The practice's facilities as choices; where there is only one, the server decides, unless the form says another one: it
+    was chosen, so it is asked once more."""
     offered = [SelectChoice(f.key, ", ".join(filter(None, (f.name, f.address)))) for f in facilities()]
     if len(offered) == 1:
-        field.data = offered[0].value
+        field.data = field.data or offered[0].value
     else:
         offered.insert(0, SelectChoice("", _("Choose")))
     field.choices = offered
@@ -214,7 +215,7 @@ class ResultForm(Form):
             (_("How to receive it"), str(HAND_OVER[order.hand_over])),
             (_("Location"), places.get(order.location, "")),
             (_("All studies"), _("Yes") if order.is_all_studies else _("No")),
-            (_("Exam date"), day(order.exam_date) if order.exam_date else ""),
+            (_("Exam date"), long_day(order.exam_date) if order.exam_date else ""),
             (_("Comments"), order.comments),
         ]
 

@@ -62,7 +62,7 @@ def test_a_patient_is_named_with_the_record_number(cast: Cast) -> None:
     assert "KWON, SOPHIE" in row and "00000113" in row and "Thread: Others" in row and "A question" not in row
 
 
-def test_what_people_wrote_is_shown_as_text(cast: Cast) -> None:
+def test_a21_what_people_wrote_is_shown_as_text(cast: Cast) -> None:
     evil = "<img src=x onerror=alert(1)>"
     with transaction(by=Actor(cast.sam.id, evil, address=evil[:40]), did=evil, about=evil) as tx:
         tx.note_change({evil: evil}, {evil: [evil, {evil: evil}]})
@@ -310,7 +310,7 @@ def test_a_page_costs_the_same_number_of_statements_whatever_it_holds(cast: Cast
 # ---- Export, seal, who may ------------------------------------------------------------------------
 
 
-def test_the_export_holds_what_is_found_as_text(cast: Cast) -> None:
+def test_a50_the_export_holds_what_is_found_as_text(cast: Cast) -> None:
     coverage.set_staff_status(cast.ivan.key, AccountStatus.DISABLED, by=Actor(cast.ada.id, "=HYPERLINK(1)"))
     location = cast.ada.post(f"{URL}/searches", {"did": "disabled_staff"}).location
     data = {"filter": location.partition("filter=")[2]}
@@ -320,6 +320,14 @@ def test_the_export_holds_what_is_found_as_text(cast: Cast) -> None:
     answer = cast.ada.post(f"{URL}/exports", data | {"format": "csv"})
     assert "'=HYPERLINK(1)" in answer.text and "STAFF, IVAN" in answer.text and answer.text.count("\n") == 2
     assert number_of("export_audit") == 2 and "exported the audit" in cast.ada.get(URL).text
+
+
+def test_the_export_of_all_about_one_thing_holds_that_alone(cast: Cast) -> None:
+    coverage.set_staff_status(cast.ivan.key, AccountStatus.DISABLED, by=cast.ada.actor)
+    coverage.set_staff_status(cast.max.key, AccountStatus.DISABLED, by=cast.ada.actor)
+    assert f'name="about" value="{cast.ivan.key}"' in cast.ada.get(f"{URL}?about={cast.ivan.key}").text.partition("/exports")[2]
+    text = cast.ada.post(f"{URL}/exports", {"about": cast.ivan.key, "format": "csv"}).text
+    assert "STAFF, IVAN" in text and "STAFF, MAX" not in text
 
 
 def test_an_export_that_is_cut_says_so(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,7 +134,7 @@ def test_the_list_is_sorted_by_title_type_and_status(cast: Cast) -> None:
         f"filter={'z' * 22}",
     ],
 )
-def test_an_odd_place_is_the_usual_one(cast: Cast, odd: str) -> None:
+def test_a28_an_odd_place_is_the_usual_one(cast: Cast, odd: str) -> None:
     assert titles(cast.ada.get(f"{URL}?{odd}")) == titles(cast.ada.get(URL))
 
 

@@ -97,7 +97,7 @@ def test_what_is_not_offered_falls_back(cast: Cast, query: str) -> None:
     assert cast.ada.get(f"{URL}?{query}").status_code == 200
 
 
-def test_names_are_shown_as_text_and_right_to_left_ones_isolated(cast: Cast) -> None:
+def test_a24_names_are_shown_as_text_and_right_to_left_ones_isolated(cast: Cast) -> None:
     cast.change("IT Manager", staff=[])
     cast.communicate(RequestType.OTHERS, "<b>כהן</b>" + "x" * 60, cast.ivan)
     assert "<bdi>&lt;b&gt;כהן&lt;/b&gt;" in cast.ada.get(URL).text

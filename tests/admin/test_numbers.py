@@ -142,7 +142,7 @@ def test_each_table_is_exported_bare_and_the_audit_says_so(week: Cast) -> None:
     assert page.count("exported numbers</td>") == 8 and "<dt>Table</dt>" in page
 
 
-def test_no_title_is_a_formula(week: Cast) -> None:
+def test_a50_no_title_is_a_formula(week: Cast) -> None:
     with clock_at(MONDAY + timedelta(hours=3)):
         week.communicate(RequestType.OTHERS, "=1+1", week.nina)
         week.send(week.jihae, to="=1+1")

@@ -63,7 +63,7 @@ def test_the_ticked_users_come_into_the_editor(cast: Cast) -> None:
 def test_a_disabled_account_cannot_be_ticked(cast: Cast) -> None:
     coverage.set_staff_status(cast.dan.key, AccountStatus.DISABLED, by=COMMAND)
     page = text(cast.ada.post(URL, new(action="search", q="dan")))
-    assert "account disabled" in page and 'name="pick" value=' not in page
+    assert "account not active" in page and 'name="pick" value=' not in page
 
 
 def test_select_user_says_who_is_logged_on(cast: Cast) -> None:
@@ -129,7 +129,7 @@ def cells(response: Any) -> list[list[Any]]:
     return [[cell.value for cell in row] for row in sheet.iter_rows()]
 
 
-def test_excel_has_all_that_was_found_as_text(cast: Cast) -> None:
+def test_a50_excel_has_all_that_was_found_as_text(cast: Cast) -> None:
     for n in range(30):
         called(cast.staff(f"extra{n:02}"), level="=1+1")
     called(cast.nina, level="Nurse", specialty="@cmd", group="+1")
@@ -154,7 +154,7 @@ def test_the_excel_button_is_a_plain_form_with_what_was_searched_for(cast: Cast)
 
 
 @pytest.mark.parametrize("who", ["sam", "sophie"])
-def test_the_picker_is_for_admins_only(cast: Cast, who: str) -> None:
+def test_a57_the_picker_is_for_admins_only(cast: Cast, who: str) -> None:
     for action in ("add", "search", "excel"):
         assert getattr(cast, who).post(URL, new(action=action)).status_code == 403
 

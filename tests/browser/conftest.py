@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from flask_migrate import upgrade
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from werkzeug.serving import make_server
 
 from practice import demo
@@ -19,6 +19,8 @@ from tests.prepare import browser
 from web.cli import MIGRATIONS
 from wsgi import create_app
 
+PATIENCE = 10_000  # ms for an answer on a busy machine; what may not take so long is measured where speed is
+expect.set_options(timeout=PATIENCE)
 APPS: dict[str, Any] = {}  # by their address, for tests that prepare what no page of theirs does
 
 
@@ -124,15 +126,20 @@ class Desks:
     def __call__(self, login: str | None, *, js: bool = True, **how: Any) -> Desk:
         name = f"{login} {js} {how}"
         if name not in self.kept:
-            seen = {"viewport": {"width": 1280, "height": 800}} | how
+            seen = {"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce"} | how
             context = self.chromium.new_context(java_script_enabled=js, **seen)
-            context.set_default_timeout(10_000)
+            context.set_default_timeout(PATIENCE)
             self.kept[name] = Desk(context, self.address)
             if login:
                 self.kept[name].log_in(login)
         elif login:
             self.kept[name].go("/login")  # leads home
         return self.kept[name]
+
+    def rest(self) -> None:
+        """Nobody's page asks for news while others are tested."""
+        for one in self.kept.values():
+            one.page.goto("about:blank")
 
     def leave(self) -> None:
         for one in self.kept.values():
@@ -141,11 +148,17 @@ class Desks:
 
 
 @pytest.fixture(scope="session")
-def desks(chromium: Browser, live: str) -> Iterator[Desks]:
-    """People in front of the demo practice that all tests share."""
+def kept_desks(chromium: Browser, live: str) -> Iterator[Desks]:
     at = Desks(chromium, live)
     yield at
     at.leave()
+
+
+@pytest.fixture
+def desks(kept_desks: Desks) -> Iterator[Desks]:
+    """People in front of the demo practice that all tests share; they stay logged in."""
+    yield kept_desks
+    kept_desks.rest()
 
 
 @pytest.fixture

@@ -1,9 +1,10 @@
 """axe finds nothing on any page, in either theme, on desktop and phone."""
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
-pytestmark = pytest.mark.browser
+from tests.browser.axe import problems
+
+pytestmark = [pytest.mark.browser, pytest.mark.once]
 
 PAGES = {
     None: ["/login", "/reset", "/reset?done=link-asked", "/reset/", "/register", "/register?done=link-asked", "/demo/mails"],
@@ -19,6 +20,9 @@ PAGES = {
         "/my-info",
         "/my-info/sections/vitals",
         "/my-info/documents",
+        "/my-info/copies",
+        "/my-info/readers",
+        "/my-info/print",
         "/account",
         "/account/password",
         "/account/e-mail",
@@ -94,18 +98,14 @@ FIRST = {
     ("admin", "first merging"): ("/admin/patients", "tbody a"),
 }
 LOOKS = {
-    "desktop, light": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"},
-    "desktop, dark": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "dark"},
-    "phone, light": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light", "has_touch": True},
-    "phone, dark": {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark", "has_touch": True},
+    "desktop": {"viewport": {"width": 1280, "height": 800}},
+    "phone": {"viewport": {"width": 390, "height": 844}, "has_touch": True},
 }
 
 
 @pytest.mark.parametrize("look", LOOKS)
 @pytest.mark.parametrize("who", PAGES, ids=str)
-def test_axe_finds_nothing(desks, request, who, look):
-    if request.config.getoption("--database") != "sqlite":
-        pytest.skip("how pages look is checked once, on SQLite")
+def test_axe_finds_nothing(desks, who, look):
     person = desks(who, **LOOKS[look])
     found = []
     for path in PAGES[who]:
@@ -121,21 +121,15 @@ def test_axe_finds_nothing(desks, request, who, look):
                 person.page.get_by_role("link", name="Choose").first.click()
         else:
             person.go(path)
-        person.page.wait_for_load_state("networkidle")
-        problems = Axe().run(person.page).response["violations"]
-        found += [(path, p["id"], [n["html"][:200] for n in p["nodes"]][:3]) for p in problems]
-        width = person.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        if width > 0:
-            found.append((path, f"scrolls sideways by {width} px", []))
+        found += problems(person.page, path)
     assert found == []
 
 
 # ---- The patient's pages in every state ------------------------------------------------------------
 
 NARROW = {
-    "320 px, light": {"viewport": {"width": 320, "height": 640}, "color_scheme": "light", "has_touch": True},
-    "320 px, dark": {"viewport": {"width": 320, "height": 640}, "color_scheme": "dark", "has_touch": True},
-    "200 % of 1280 px, light": {"viewport": {"width": 640, "height": 400}, "color_scheme": "light"},
+    "320 px": {"viewport": {"width": 320, "height": 640}, "has_touch": True},
+    "200 % of 1280 px": {"viewport": {"width": 640, "height": 400}},
 }
 
 
@@ -244,16 +238,10 @@ STATES = {
 
 
 @pytest.mark.parametrize("look", NARROW)
-def test_axe_finds_nothing_in_any_state_of_a_patients_page(own_desks, request, look):
-    if request.config.getoption("--database") != "sqlite":
-        pytest.skip("how pages look is checked once, on SQLite")
+def test_axe_finds_nothing_in_any_state_of_a_patients_page(own_desks, look):
     desk = own_desks("sophie", **NARROW[look])
     found = []
     for name, go in STATES.items():
         go(desk)
-        problems = Axe().run(desk.page).response["violations"]
-        found += [(name, p["id"], [n["html"][:200] for n in p["nodes"]][:3]) for p in problems]
-        width = desk.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        if width > 0:
-            found.append((name, f"scrolls sideways by {width} px", []))
+        found += problems(desk.page, name)
     assert found == []

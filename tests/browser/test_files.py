@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from tests.browser.axe import problems
 from tests.browser.conftest import Desk, Desks
 from tests.browser.test_journeys import write_message
 from tests.browser.test_what_must_follow import sent
 from tests.samples import TEXT, pdf
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.once]
 PICTURE = (Path(__file__).parents[2] / "docs" / "pictures" / "patient-home.png").read_bytes()
 PHONE = {"viewport": {"width": 390, "height": 844}}
 
@@ -36,11 +36,6 @@ def has_loaded(page: Page) -> None:
     assert page.locator(".file img").first.evaluate("picture => picture.naturalWidth") > 100
 
 
-def is_accessible(page: Page) -> None:
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
-
-
 def begin(desk: Desk, path: str = "/messages/new") -> Page:
     desk.go(path)
     return desk.page
@@ -55,7 +50,7 @@ def test_a_patient_attaches_in_place_and_staff_open_it(own_desks: Desks, how: An
     expect(page.get_by_text("3 files are attached.")).to_be_visible()
     expect(page.get_by_role("button", name="Attach files")).to_be_focused()
     has_loaded(page)
-    is_accessible(page)
+    assert problems(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]  # type: ignore[index]
     with page.expect_response(lambda r: "/removal" in r.url):
         page.get_by_role("button", name="Remove notes.txt").click()
@@ -68,11 +63,11 @@ def test_a_patient_attaches_in_place_and_staff_open_it(own_desks: Desks, how: An
     page.get_by_role("button", name="Send").click()
     page.wait_for_url(re.compile(r"/messages/[\w-]{22}\?done=sent"))
     has_loaded(page)
-    is_accessible(page)
+    assert problems(page) == []
     key = re.search(r"/messages/([\w-]{22})", page.url)[1]  # type: ignore[index]
     desk = begin(nurse, f"/staff/messages/{key}")
     has_loaded(desk)
-    is_accessible(desk)
+    assert problems(desk) == []
     with desk.expect_download() as saved:
         desk.get_by_role("link", name="plan.pdf").click()
     assert saved.value.suggested_filename == "plan.pdf" and Path(saved.value.path()).read_bytes() == pdf()
@@ -85,7 +80,7 @@ def test_staff_attach_to_an_answer_and_undo_gives_the_files_back(own_desks: Desk
     page.get_by_role("link", name="Respond").click()
     choose(page, file("plan.pdf", pdf()))
     expect(page.locator("#files li")).to_have_count(1)
-    is_accessible(page)
+    assert problems(page) == []
     page.get_by_label("Your reply").fill("By this plan")
     with page.expect_response(lambda r: r.request.method == "POST" and "/replies" in r.url):
         page.get_by_role("button", name="Send", exact=True).click()
@@ -154,7 +149,7 @@ def test_a_request_by_phone_takes_files_and_is_not_lost_on_the_way(own_desks: De
     form = page.url.removeprefix(desk.address)
     if js:
         choose(page, file("referral.pdf", pdf()))
-        is_accessible(page)
+        assert problems(page) == []
         page.reload()
     else:
         page.get_by_role("button", name="Attach files").click()

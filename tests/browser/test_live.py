@@ -17,7 +17,7 @@ from tests.browser.test_journeys import write_message
 from tests.browser.test_morning import mornings_messages
 from tests.browser.test_what_must_follow import sent
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.once]
 
 PLACES = """() => {
   const list = document.getElementById("list"), pane = document.getElementById("pane"), active = document.activeElement;

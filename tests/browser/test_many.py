@@ -10,7 +10,7 @@ from tests.browser.test_journeys import write_message
 from tests.browser.test_live import polls, writes_on
 from tests.browser.test_what_must_follow import sent
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.once]
 
 
 def tick(desk: Desk, *rows: int) -> list[str]:

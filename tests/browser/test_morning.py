@@ -17,7 +17,7 @@ from practice.settings import RequestType
 from practice.threads import Thread, ThreadState
 from tests.browser.conftest import APPS, Desk, Desks
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.once]
 
 TOLD = Path(__file__).resolve().parents[2] / "docs" / "morning.md"
 MOST = 3  # for one message

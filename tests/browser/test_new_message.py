@@ -12,14 +12,12 @@ from practice.people import Gender
 from tests.conftest import test_settings
 from wsgi import create_app
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.once]
 
 
 @pytest.fixture
-def namesake(own, request, tmp_path):
+def namesake(own, tmp_path):
     """A second Sophie Kwon, born on another day."""
-    if request.config.getoption("--database") != "sqlite":
-        pytest.skip("the file of the database is at hand only with SQLite")
     app = create_app(test_settings(f"sqlite:///{tmp_path / 'tests.sqlite3'}", IS_DEMO=True))
     with app.app_context():
         people.add_patient(

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from practice.demo import PASSWORD
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.once]
 
 MOST_TAPS = 9  # besides typing
 

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from practice import demo
 from tests.browser.conftest import Desk, Desks
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.once]
 
 HERS = ("KWON, SOPHIE", "Penicillin", "Travel vaccination", "Secret of the first", "February 24, 1978")
 PAGES = ("/", "/messages", "/messages/sent", "/my-info", "/account", "/appointments", "/results")
@@ -62,7 +62,7 @@ def look_around(desk: Desk) -> list[str]:
 
 
 @pytest.mark.parametrize("js", [True, False], ids=["with JavaScript", "without"])
-def test_the_next_person_finds_nothing(own_desks: Desks, js: bool) -> None:
+def test_a41_the_next_person_finds_nothing(own_desks: Desks, js: bool) -> None:
     desk = own_desks("sophie", js=js)
     page = desk.page
     hers = look_around(desk)
@@ -88,7 +88,7 @@ def test_the_next_person_finds_nothing(own_desks: Desks, js: bool) -> None:
             assert answer.status == 404
 
 
-def test_the_browser_keeps_nothing_while_she_is_there_nor_after(own_desks: Desks) -> None:
+def test_a41_s8_the_browser_keeps_nothing_while_she_is_there_nor_after(own_desks: Desks) -> None:
     desk = own_desks("sophie")
     look_around(desk)
     note = "htmx-current-path-for-history"  # htmx notes on which page it is: an address, which says nothing of anybody
@@ -102,7 +102,7 @@ def test_the_browser_keeps_nothing_while_she_is_there_nor_after(own_desks: Desks
     assert all(c["httpOnly"] and c["secure"] for c in desk.context.cookies())
 
 
-def test_a_page_taken_out_of_the_back_cache_is_asked_for_anew(own_desks: Desks) -> None:
+def test_a41_a_page_taken_out_of_the_back_cache_is_asked_for_anew(own_desks: Desks) -> None:
     """Browsers may keep a page for Back in spite of no-store; ours reloads itself, and the log-in page comes."""
     desk = own_desks("sophie")
     desk.go("/my-info")

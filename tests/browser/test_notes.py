@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 from tests.browser.test_journeys import write_message
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.once]
 CANARY = "Plover in the mine"
 
 

@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Desks
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.once]
 
 LETTER = sa.text(
     "SELECT thread.key, message.key FROM thread JOIN message ON message.thread_id = thread.id"

@@ -1,17 +1,18 @@
 """A document imported in a browser, by a patient and by staff, with and without JavaScript, on a desktop and on a phone."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from tests.browser.axe import problems
 from tests.browser.conftest import Desks
 from tests.browser.test_files import PHONE, file
 from tests.samples import fhir, measured
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.once]
 PULSES = [
     measured("Heart rate", number, "/min", on, referenceRange=[{"low": {"value": 60}, "high": {"value": 100}}])
     for number, on in ((71, "2024-01-05"), (104, "2025-03-05"), (80, "2026-06-05"))
@@ -26,9 +27,7 @@ def is_in_order(page: Page, how: Any) -> None:
     """axe finds nothing, and nothing is wider than the screen; without JavaScript nothing of the page can be asked."""
     if how is BARE:
         return
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
-    assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]  # type: ignore[index]
+    assert problems(page) == []
 
 
 def look_at(page: Page, content: bytes) -> None:
@@ -66,7 +65,7 @@ def test_a_patient_imports_a_document_and_sees_it_over_time(own_desks: Desks, ho
     is_in_order(page, how)
     page.get_by_role("link", name="Vital Signs over time").click()
     expect(page.get_by_role("img", name="Plot: Heart rate, /min")).to_be_visible()
-    page.get_by_text("Show the numbers").click()
+    page.get_by_text("Show the numbers of Heart rate").click()
     expect(page.get_by_role("cell", name="104", exact=True)).to_be_visible()
     is_in_order(page, how)
 
@@ -91,3 +90,48 @@ def test_staff_import_a_document_with_a_reason(own_desks: Desks, how: Any) -> No
     page.get_by_role("button", name="Import 6 values").click()
     expect(page.get_by_role("status")).to_contain_text("Imported.")
     is_in_order(page, how)
+
+
+@pytest.mark.parametrize("how", [{}, PHONE, BARE], ids=["desktop", "phone", "without JavaScript"])
+def test_a_patient_takes_the_record_along_and_sees_who_opened_it(own_desks: Desks, how: Any) -> None:
+    sophie = own_desks("sophie", **how)
+    sophie.go("/my-info")
+    page = sophie.page
+    page.get_by_role("link", name="Who opened it").click()
+    expect(page.get_by_text("None yet")).to_be_visible()
+    is_in_order(page, how)
+    page.get_by_role("link", name="My Info").last.click()
+    page.get_by_role("link", name="Take it along").click()
+    is_in_order(page, how)
+    for kind, ending in (("FHIR", "json"), ("C-CDA", "xml")):
+        with page.expect_download() as saved:
+            page.get_by_role("button", name=f"Download {kind}").click()
+        assert re.fullmatch(rf"medical-record-[\d-]{{10}}\.{ending}", saved.value.suggested_filename)
+        assert b"Penicillin" in Path(saved.value.path()).read_bytes()
+    page.get_by_role("link", name="Open to print").click()
+    expect(page.get_by_role("heading", name="Medical record")).to_be_visible()
+    is_in_order(page, how)
+    sophie.go("/my-info/readers")
+    expect(page.get_by_text("The whole record was taken along as C-CDA")).to_be_visible()
+    expect(page.get_by_text("You", exact=True)).to_have_count(2)
+    is_in_order(page, how)
+
+
+def test_whoever_keeps_records_prints_one_and_the_patient_reads_that(own_desks: Desks) -> None:
+    records, sophie = own_desks("records"), own_desks("sophie", **PHONE)
+    records.go("/staff/records")
+    page = records.page
+    page.get_by_label("Name (Last, First)").fill("Kwon, Sophie")
+    page.get_by_role("button", name="Search").click()
+    page.get_by_role("link", name=re.compile("Choose KWON, SOPHIE")).click()
+    page.get_by_role("link", name="Copies of this record").click()
+    is_in_order(page, {})
+    page.get_by_role("link", name="Open to print").click()
+    is_in_order(page, {})
+    page.emulate_media(media="print")
+    expect(page.get_by_role("button", name="Print", exact=True)).to_be_hidden()
+    expect(page.get_by_text("Torn meniscus, left knee", exact=True)).to_be_visible()
+    sophie.go("/my-info/readers")
+    expect(sophie.page.get_by_text("The whole record, to print")).to_be_visible()
+    expect(sophie.page.get_by_text("in charge of records").first).to_be_visible()
+    is_in_order(sophie.page, PHONE)

@@ -3,15 +3,15 @@
 import re
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from practice import demo, jobs
 from practice.db import db
+from tests.browser.axe import problems
 from tests.browser.conftest import APPS
 from web.demo_mails import show_only
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.once]
 
 WORDS = "four words nobody guesses"
 
@@ -22,13 +22,6 @@ def deliver(address: str) -> None:
         while jobs.send_due(show_only):
             pass
         db.session.remove()
-
-
-def check(page: Page) -> None:
-    """axe finds nothing, and nothing is wider than the screen."""
-    problems = Axe().run(page).response["violations"]
-    assert not [(problem["id"], [node["html"][:200] for node in problem["nodes"]]) for problem in problems], page.url
-    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0, page.url
 
 
 def log_in(page: Page, address: str, email: str, password: str) -> None:
@@ -69,7 +62,7 @@ def test_register_proof_tray_match_and_log_in(chromium, own):
     log_in(admin, own, "admin@demo.example", demo.PASSWORD)
     admin.get_by_role("link", name=re.compile("Not matched.*1")).click()
     admin.get_by_role("link", name="WINTER, ZOE").click()
-    check(admin)
+    assert problems(admin) == []
     admin.get_by_label("Question to the patient").fill("Which doctor sent you?")
     admin.get_by_role("button", name="Ask").click()
     expect(admin.get_by_text("Nobody waits")).to_be_visible()
@@ -83,11 +76,11 @@ def test_register_proof_tray_match_and_log_in(chromium, own):
     seen.goto(f"{own}/register")
     seen.get_by_role("button", name="Send the link").click()
     seen.locator(".errors").wait_for()
-    check(seen)
+    assert problems(seen) == []
     log_in(seen, own, "zoe@demo.example", WORDS)
-    check(seen)
+    assert problems(seen) == []
     seen.goto(f"{own}/account/not-matched")
-    check(seen)
+    assert problems(seen) == []
     scripted.close()
     patient.get_by_label("Phone").fill("(555) 010-0777")
     patient.get_by_role("button", name="Save", exact=True).click()

@@ -6,9 +6,9 @@ from typing import Any
 
 import icalendar
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.axe import problems
 from tests.browser.conftest import Desk, Desks
 from tests.browser.test_accessible import LOOKS
 from tests.browser.test_journeys import request_appointment, request_result
@@ -24,8 +24,10 @@ def soon(days: int = 9) -> str:
     return str(day + timedelta(days=(2 - day.weekday()) % 7))
 
 
-def step(who: Desk, key: str, name: str, **typed: str) -> Page:
-    """Takes a step of the request of an open message: by its button, its form, and once more where it is asked again."""
+def step(who: Desk, key: str, name: str, chosen: str = "", **typed: str) -> Page:
+    """Takes a step of the request of an open message: by its button, its form, and once more where it is asked again.
+
+    `chosen`: the label of what is chosen of several."""
     who.go(f"/staff/messages/{key}")
     page = who.page
     page.get_by_role("link", name=name, exact=True).click()
@@ -33,6 +35,8 @@ def step(who: Desk, key: str, name: str, **typed: str) -> Page:
     expect(pane.get_by_role("heading", name=name, exact=True)).to_be_visible()
     for field, value in typed.items():
         pane.locator(f"#{field}").fill(value)
+    if chosen:
+        pane.get_by_label(chosen).check()
     for _ in range(2):
         with page.expect_response(lambda r: r.request.method == "POST" and "/steps/" in r.url) as answer:
             pane.get_by_role("button", name=name, exact=True).click()
@@ -51,7 +55,12 @@ def steps_offered(who: Desk, key: str) -> list[str]:
 
 def state(patient: Desk, key: str) -> str:
     patient.go(f"/messages/{key}")
-    return patient.page.locator("dl.facts div", has_text="State").locator("dd").inner_text()
+    return fact(patient, "State").inner_text()
+
+
+def fact(who: Desk, name: str) -> Locator:
+    """What the open page says of a request under this name."""
+    return who.page.locator("dl.facts div").filter(has=who.page.get_by_text(name, exact=True)).locator("dd")
 
 
 def calendar(patient: Desk, key: str) -> tuple[Any, Any]:
@@ -154,7 +163,8 @@ def test_two_who_confirm_the_same_the_second_reads_of_the_first_and_keeps_the_te
     assert calendar(hugo, key) == (0, "CONFIRMED")
 
 
-@pytest.mark.parametrize("look", ["desktop, light", "phone, dark"])
+@pytest.mark.once
+@pytest.mark.parametrize("look", LOOKS)
 def test_axe_finds_nothing_on_the_forms_of_the_steps_and_the_pages_they_lead_to(own_desks: Desks, look: str) -> None:
     hugo, sam, max_ = (own_desks(login, **LOOKS[look]) for login in ("hugo", "scheduler", "media"))
     key, result = sent(hugo, request_appointment, "My knee"), sent(hugo, request_result, "The CD")
@@ -180,13 +190,3 @@ def test_axe_finds_nothing_on_the_forms_of_the_steps_and_the_pages_they_lead_to(
         hugo.go(address)
         found += problems(hugo.page, address)
     assert found == []
-
-
-def problems(page: Page, where: str) -> list[Any]:
-    """What axe says of a page, and whether it scrolls sideways."""
-    page.wait_for_load_state("networkidle")
-    found: list[Any] = [
-        (where, one["id"], [n["html"][:200] for n in one["nodes"]][:3]) for one in Axe().run(page).response["violations"]
-    ]
-    width = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    return found + ([(where, f"scrolls sideways by {width} px")] if width > 0 else [])

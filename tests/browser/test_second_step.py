@@ -5,20 +5,20 @@ import re
 import pyotp
 import pytest
 import sqlalchemy as sa
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from practice.demo import PASSWORD
 from practice.people import Person, Staff
 from practice.second_step import SecondStep
 from practice.settings import Practice
+from tests.browser.axe import problems
 from tests.examples.second_steps import code_of
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.once]
 
 
 def accessible(page, *, js):
-    assert not js or Axe().run(page).response["violations"] == []
+    assert not js or problems(page) == []
 
 
 def app_of(page):

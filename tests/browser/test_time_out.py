@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from practice import demo
 from tests.browser.conftest import Desk, Desks
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.once]
 
 SPEAKS = """() => {
   window.said = [];
@@ -23,10 +23,8 @@ SPEAKS = """() => {
 
 
 @pytest.fixture
-def sophie(request: pytest.FixtureRequest, own_desks: Desks) -> Desk:
+def sophie(own_desks: Desks) -> Desk:
     """At a desk of her own, with the clock in our hands."""
-    if request.config.getoption("--database") != "sqlite":
-        pytest.skip("what the browser does at the end of a session is checked once, on SQLite")
     desk = own_desks("sophie")
     desk.page.clock.install()
     return desk

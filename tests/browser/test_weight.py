@@ -12,7 +12,7 @@ from practice import demo
 from practice.db import new_key
 from tests.browser.conftest import Desk
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.once]
 
 FIRST, LATER = 100_000, 15_000  # bytes with headers, as Chromium counts them
 PAGES = (
@@ -50,10 +50,8 @@ class Scales:
 
 
 @pytest.fixture
-def full(request: pytest.FixtureRequest, own: str, tmp_path: Path) -> str:
+def full(own: str, tmp_path: Path) -> str:
     """The address of a practice in which Sophie has more than a page of answers, with the longest titles."""
-    if request.config.getoption("--database") != "sqlite":
-        pytest.skip("what pages weigh is measured once, on SQLite")
     with closing(sqlite3.connect(next(tmp_path.glob("*.sqlite3")), timeout=10)) as base:
         base.row_factory = sqlite3.Row
         sophie = base.execute("SELECT id FROM person WHERE email = 'sophie@demo.example'").fetchone()[0]

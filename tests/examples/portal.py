@@ -229,6 +229,11 @@ def logo(cast: Any) -> dict[str, Any]:
     return {"own": somebody, "others": [(cast.anonymous, nobody), (cast.sophie, nobody)]}
 
 
+def copy(cast: Any) -> dict[str, Any]:
+    """Whose record it is, the session says: there is no address of another's."""
+    return {"player": cast.sophie}
+
+
 EXAMPLES = {
     "portal.account": nothing,
     "logo.picture": logo,
@@ -273,6 +278,10 @@ EXAMPLES = {
     "portal.save_document": brought,
     "portal.discard_document": brought,
     "portal.document_file": brought,
+    "portal.copies": copy,
+    "portal.take_copy": lambda cast: copy(cast) | {"own": {"kind": "fhir"}},
+    "portal.print_record": copy,
+    "portal.record_readers": copy,
     "portal.request_amendment": amendment,
     "portal.disagree": disagreement,
     "portal.letter": letter,

@@ -29,7 +29,7 @@ def another(cast):
     return Player(cast.app, cast.sophie.id, cast.sophie.key, cast.sophie.name)
 
 
-def test_a_new_password_ends_every_other_session_and_tells_the_address(cast):
+def test_s5_a_new_password_ends_every_other_session_and_tells_the_address(cast):
     other, form = another(cast), password(cast)["data"]
     before = dict(cast.sophie.cookies)
     answer = cast.sophie.post("/account/password", form)
@@ -80,7 +80,7 @@ def test_log_out_elsewhere_leaves_this_one(cast):
     assert "nowhere else" in cast.sophie.get("/account/log-ins").text
 
 
-def test_one_log_in_is_ended_by_its_person_alone(cast):
+def test_a7_s5_one_log_in_is_ended_by_its_person_alone(cast):
     example = log_in(cast)
     address = f"/account/log-ins/{example['own']['key']}/end"
     assert "Firefox on Windows" in cast.sophie.get("/account/log-ins").text

@@ -163,7 +163,7 @@ def test_a_change_and_a_cancellation_have_the_same_uid_and_a_higher_number(cast)
     assert summary.startswith("Appointment") and cast.sophie.get("/appointments").status_code == 200
 
 
-def test_no_medical_word_stands_in_it_and_nobody_else_gets_it(cast):
+def test_s8_no_medical_word_stands_in_it_and_nobody_else_gets_it(cast):
     key = confirmed(cast)
     text = cast.sophie.get(f"/messages/{key}/calendar-file").text
     assert "Hello" not in text and "Please come" not in text and "SOPHIE" not in text.upper().replace(key.upper(), "")

@@ -89,6 +89,18 @@ def test_the_staff_in_charge_see_it_unread(cast):
     assert CANCELLED in page and "Cancelled" in page
 
 
+def test_words_of_an_emergency_in_the_reason_warn_before_it_is_cancelled(cast):
+    key = asked(cast, AppointmentRequest)
+    put(AppointmentRequest, AppointmentState.CONFIRMED)
+    shown = cast.sophie.get(f"/messages/{key}/cancellation").text
+    assert "In an emergency call" in shown and "(optional)" not in shown
+    form = {"key": "c1", "state": AppointmentState.CONFIRMED, "reason": "I have chest pain"}
+    warned = cast.sophie.post(f"/messages/{key}/cancellation", form)
+    assert warned.status_code == 422 and "Is this an emergency?" in warned.text
+    assert state_of(AppointmentRequest) == AppointmentState.CONFIRMED
+    assert cast.sophie.post(f"/messages/{key}/cancellation", form | {"warned": "yes"}).status_code == 303
+
+
 def test_sent_twice_it_is_cancelled_once(cast):
     key = asked(cast, ResultRequest)
     for _ in range(2):

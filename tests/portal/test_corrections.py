@@ -1,11 +1,13 @@
 """What patients do to their amendments: answer, withdraw, disagree; and a value that was corrected meanwhile."""
 
+from datetime import timedelta
+
 import pytest
 import sqlalchemy as sa
 
 from practice import amendments
 from practice.amendments import Amendment, AmendmentState
-from practice.db import db, new_key
+from practice.db import clock_at, db, new_key
 from practice.requests import Letter
 from practice.threads import last_message_id
 from tests.examples.portal import amendment, denied, message_key
@@ -40,6 +42,19 @@ def test_it_is_withdrawn_while_nothing_is_decided(cast):
     answer = cast.sophie.post(f"/messages/{key}/cancellation", {"state": "queued", "key": new_key()})
     assert answer.status_code == 303 and asked().state == AmendmentState.CANCELLED
     assert f"/messages/{key}/cancellation" not in cast.sophie.get(f"/messages/{key}").text
+
+
+def test_my_info_says_at_the_value_that_a_correction_of_it_is_under_way_and_by_when(cast):
+    key, said = cast.send(cast.sophie, "Amendment"), "You asked us to correct this."
+    value = cast.sophie.get("/my-info").text.partition(said)[2]
+    assert value.index("We decide by") < value.index(f'href="/messages/{key}"') < value.index("</li>")
+    with clock_at(asked().due_at + timedelta(minutes=1)):
+        cast.sophie.log_in()
+        late = cast.sophie.get("/my-info").text
+    cast.sophie.log_in()
+    assert said in late and "We decide by" not in late
+    cast.sophie.post(f"/messages/{key}/cancellation", {"state": "queued", "key": new_key()})
+    assert said not in cast.sophie.get("/my-info").text
 
 
 def test_what_is_decided_is_withdrawn_no_more(cast):

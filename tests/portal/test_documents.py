@@ -8,8 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from practice import record_imports
-from practice.db import db, new_key
-from practice.documents import SIZE_MAX
+from practice.db import db, new_key, now
+from practice.documents import SIZE_MAX, Kind
 from practice.records import RecordDocument, RecordValue
 from tests.conftest import FILES
 from tests.portal.helpers import change_practice
@@ -232,3 +232,25 @@ def test_staff_find_the_patient_and_never_themselves(cast):
     cast.change("Patient Info Manager", staff=[cast.rita, own])
     assert own.get("/staff/records").status_code == 200
     assert own.get(f"/staff/records/{cast.sophie.key}/documents").status_code == 404
+
+
+def test_documents_are_listed_page_by_page(cast, side):
+    """Two of one moment stand on one page only."""
+    who, address = side
+    file = {"is_by_patient": False, "kind": Kind.CCDA, "name": "a.xml", "size": 1, "maker": "", "reason": "", "at": now()}
+    same = {"patient_id": cast.sophie.id, "by_id": cast.rita.id, "saved_at": now()}
+    rows = [file | same | {"key": new_key(), "title": f"Summary {n}.", "sha256": f"{n}", "stored_as": f"{n}"} for n in range(60)]
+    with db.engines["write"].begin() as connection:
+        connection.execute(sa.insert(RecordDocument), rows)
+    pages, page = [], who.get(address).text
+    while page and len(pages) < 5:
+        pages.append(re.findall(r"Summary (\d+)\.", page))
+        older = re.search(r'href="([^"]*before=[^"]*)"', page)
+        page = who.get(older[1]).text if older else ""
+    assert [len(there) for there in pages] == [25, 25, 10]
+    assert [int(n) for there in pages for n in there] == list(range(59, -1, -1))
+    last = who.get(f"{address}?before={rows[10]['key']}").text
+    newer = re.search(r'href="([^"]*after=[^"]*)"', last)[1]
+    assert re.findall(r"Summary (\d+)\.", who.get(newer).text) == [str(n) for n in range(34, 9, -1)]
+    for nowhere in (new_key(), "nothing"):
+        assert who.get(f"{address}?before={nowhere}").status_code == 404

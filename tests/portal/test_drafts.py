@@ -101,7 +101,7 @@ def test_the_draft_of_an_answer_opens_with_its_conversation(cast):
     assert "Answer" in cast.sophie.get("/messages/drafts").text
 
 
-def test_five_hundred_drafts_are_paged_and_the_next_is_refused_in_words(cast):
+def test_a43_five_hundred_drafts_are_paged_and_the_next_is_refused_in_words(cast):
     with db.engines["write"].begin() as connection:
         rows = [
             {"key": f"d{n}", "author_id": cast.sophie.id, "about": "/messages/new", "form_values": f'{{"title": ["T{n}"]}}'}

@@ -143,7 +143,7 @@ def test_a_form_that_is_refused_keeps_its_files(cast):
     assert answer.status_code == 422 and "a.txt" in answer.text and "Text</textarea>" in answer.text
 
 
-def test_a_file_is_saved_never_run(cast):
+def test_a36_a_file_is_saved_never_run(cast):
     """A36."""
     _, address = with_file(cast, TEXT, "notes.html")
     answer = cast.sophie.get(address)
@@ -201,7 +201,7 @@ def test_what_waits_for_the_scanner_is_said_and_opened_by_nobody(cast):
 
 
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # what the server had of it is nameless, and goes by itself
-def test_too_large(cast):
+def test_a35_too_large(cast):
     """A35: by our own count, and by the server's before that."""
     begin(cast.sophie, body="Text")
     put(cast.sophie)
@@ -215,7 +215,7 @@ def test_too_large(cast):
     gc.collect()
 
 
-def test_one_too_many_empty_none_and_two_at_once(cast):
+def test_a35_one_too_many_empty_none_and_two_at_once(cast):
     """A35."""
     begin(cast.sophie)
     for n in range(5):
@@ -239,7 +239,7 @@ def test_one_too_many_empty_none_and_two_at_once(cast):
 
 
 @pytest.mark.parametrize("name", ["x.html", "x.svg", "x.xml", "x.pht", "x.png", "x.pdf"])
-def test_a_page_under_any_name(cast, name):
+def test_a36_a_page_under_any_name(cast, name):
     """A36: neither its name nor what the browser says of it makes a page a picture."""
     begin(cast.sophie)
     for content in (b"<html><script>alert(1)</script>", b"<svg onload='alert(1)'/>", b"<?xml version='1.0'?><a/>", b"<?php x();"):
@@ -263,7 +263,7 @@ def test_a_page_under_any_name(cast, name):
         "a;b=c",
     ],
 )
-def test_a_bad_name(cast, name):
+def test_a37_a_bad_name(cast, name):
     """A37: it never reaches the disk, and the header has one line and one name."""
     key, address = with_file(cast, TEXT, name)
     assert all(re.fullmatch("[0-9a-f]{32}", path.name) for path in FILES.iterdir())
@@ -276,14 +276,14 @@ def test_a_bad_name(cast, name):
     assert len(shown) <= 130 and not re.search("[\u202a-\u202e\u2066-\u2069\u200b\r\n/\\\\]", shown)
 
 
-def test_a_name_with_markup_is_text(cast):
+def test_a21_a37_a_name_with_markup_is_text(cast):
     """A21."""
     key, _ = with_file(cast, TEXT, "<img src=x onerror=alert(1)>&.txt")
     assert "<img" not in cast.sophie.get(f"/messages/{key}").text
     assert "_img src=x onerror=alert(1)_&amp;.txt" in cast.sophie.get(f"/messages/{key}").text
 
 
-def test_a_link_that_is_passed_on_opens_nothing(cast):
+def test_a51_a_link_that_is_passed_on_opens_nothing(cast):
     """A51."""
     _, address = with_file(cast, png())
     begin(cast.sophie, "d2")

@@ -41,14 +41,20 @@ def test_vital_signs_are_plotted_with_their_normal_range_and_their_table(cast):
     page = cast.sophie.get("/my-info/sections/vitals").text
     pulse = figure(page, "Heart rate, /min")
     assert cells(pulse)[1:] == [["June 5, 2026", "104"], ["March 5, 2025", "59.5"], ["January 5, 2025", "71"]]
-    assert "Normal range: 60 to 100 /min" in pulse and '<rect class="band"' in pulse and pulse.count("<circle") == 3
+    assert "Normal range: 60 to 100 /min" in pulse and '<rect class="band"' in pulse and pulse.count("m-4.5 0") == 3
     assert "From January 5, 2025 to June 5, 2026." in pulse and 'role="img"' in pulse and "style=" not in page
     both = figure(page, "Blood pressure, mmHg")
     numbers = [["June 5, 2026", "138", "88"], ["March 5, 2025", "139", "89"], ["January 5, 2025", "140", "90"]]
     assert cells(both) == [["Date", "Upper", "Lower"], *numbers]
-    assert both.count("<polyline") == 2 and 'class="band"' not in both
+    assert (
+        both.count("<polyline") == 2
+        and re.findall(r'class="newest"[^>]*>([^<]*)', both) == ["138", "88"]
+        and 'class="band"' not in both
+    )
     assert page.count("<figure") == 2, "of one weight there is no plot"
-    assert "Vital Signs over time" in cast.sophie.get("/my-info").text
+    page = cast.sophie.get("/my-info").text
+    assert "Vital Signs over time" in page and page.count("<figure") == 2
+    assert figure(page, "Heart rate, /min").count("m-4.5 0") == 3
     assert "<figure" not in cast.sophie.get("/my-info/sections/medication").text
 
 

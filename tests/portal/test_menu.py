@@ -63,7 +63,7 @@ def test_a_page_that_was_open_is_refused_with_its_text(cast: Cast, item: str, ht
 
 
 @pytest.mark.parametrize("item", FORMS)
-def test_the_verb_refuses_too_when_the_switch_comes_between(cast: Cast, item: str, monkeypatch) -> None:
+def test_a59_the_verb_refuses_too_when_the_switch_comes_between(cast: Cast, item: str, monkeypatch) -> None:
     address, example, _words = FORMS[item]
     data, url = example(cast)["data"], address.format(cast.value_of(cast.sophie))
     for module in ("appointments", "results", "writing", "records"):

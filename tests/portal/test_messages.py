@@ -109,7 +109,7 @@ def test_an_answer_that_comes_while_reading_stays_new(cast):
     assert "Inbox (1)" in cast.sophie.get("/messages").text
 
 
-def test_a_thread_is_never_anothers(cast):
+def test_a1_a_thread_is_never_anothers(cast):
     key = cast.send(cast.sophie, "Others")
     for player, status in ((cast.jihae, 404), (cast.nina, 403), (cast.ada, 403)):
         assert player.get(f"/messages/{key}").status_code == status
@@ -249,7 +249,7 @@ def test_a_wrong_message_comes_back_with_its_text(cast, wrong, says):
     assert none_sent()
 
 
-def test_what_was_written_is_shown_as_text(cast):
+def test_a21_a22_what_was_written_is_shown_as_text(cast):
     words = "<script>alert(1)</script> <b hx-get='/'>bold</b> \u202eabc 😀"
     answer = cast.sophie.post("/messages/new", new_message(cast)["data"] | {"body": words, "title": "<i>Title</i>"})
     page = cast.sophie.get(answer.headers["Location"]).text

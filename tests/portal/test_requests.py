@@ -4,9 +4,9 @@ import pytest
 import sqlalchemy as sa
 
 from practice.appointments import AppointmentRequest
-from practice.db import COMMAND, db, transaction
-from practice.results import HandOver, Media, ResultRequest
-from practice.settings import Facility
+from practice.db import COMMAND, db, new_key, transaction
+from practice.results import HandOver, Media, ResultRequest, media_of
+from practice.settings import Facility, ReferringPhysician
 from tests.examples.portal import appointment, in_days, result
 from tests.portal.helpers import change_practice, locked, none_sent
 
@@ -87,7 +87,42 @@ def test_where_there_is_one_facility_the_server_decides(cast):
     page = cast.sophie.get("/appointments/new").text
     assert locked("Linden Street, 14 Linden Street") in page
     data = appointment(cast)["data"] | {"facility": "somewhere else"}
+    refused = cast.sophie.post("/appointments/new", data)
+    assert refused.status_code == 422 and "Choose a facility" in refused.text, "another one was chosen: it is asked once more"
+    data |= {"facility": ""}
     assert cast.sophie.post("/appointments/new", data).status_code == 303
+
+
+@pytest.mark.parametrize("left", [1, 2])
+@pytest.mark.parametrize("example", [appointment, result])
+def test_a_facility_that_was_switched_off_meanwhile_is_asked_for_once_more_and_what_was_sent_stays_sent(cast, example, left):
+    address = "/appointments/new" if example is appointment else "/results/new"
+    field = "facility" if example is appointment else "location"
+    before, other = ({**example(cast)["data"], field: cast.oak, "key": key} for key in ("k1", "k2"))
+    first = cast.sophie.post(address, before)
+    with transaction(by=COMMAND, did="set_up_tests") as tx:
+        tx.session.execute(sa.update(Facility).where(Facility.key == cast.oak).values(is_in_use=False))
+        if left == 2:
+            tx.session.add(Facility(key=new_key(), name="Pine Road", address=""))
+    refused = cast.sophie.post(address, other)
+    assert refused.status_code == 422 and "any more. Look at what stands here now." in refused.text
+    assert ("Linden Street" in refused.text) and "Oak Lane" not in refused.text
+    assert cast.sophie.post(address, before).location == first.location
+    assert only(AppointmentRequest if example is appointment else ResultRequest)
+
+
+def test_a_physician_who_was_switched_off_meanwhile_is_asked_for_once_more(cast):
+    data = appointment(cast)["data"] | {"physician": cast.moreau}
+    with transaction(by=COMMAND, did="set_up_tests") as tx:
+        tx.session.execute(sa.update(ReferringPhysician).values(is_in_use=False))
+    assert cast.sophie.post("/appointments/new", data).status_code == 422 and none_sent()
+
+
+def test_an_exam_has_its_year(cast):
+    data = result(cast)["data"] | {"all_studies": "No", "exam_date": "2019-03-05", "reviewed": ""}
+    assert "March 5, 2019" in cast.sophie.post("/results/new", data).text
+    sent = cast.sophie.post("/results/new", data | {"reviewed": "yes"}).location
+    assert "March 5, 2019" in cast.sophie.get(sent).text
 
 
 def test_the_referring_physician_is_required_where_the_practice_says_so(cast):
@@ -111,7 +146,7 @@ def test_a_result_is_requested_with_all_its_fields(cast, htmx):
     answer = cast.sophie.post("/results/new", data, htmx=htmx)
     assert answer.status_code == (200 if htmx else 303)
     order = only(ResultRequest)
-    assert order.media == [Media.REPORT, Media.CD] and order.hand_over == HandOver.PICK_UP and not order.is_all_studies
+    assert media_of(order) == [Media.REPORT, Media.CD] and order.hand_over == HandOver.PICK_UP and not order.is_all_studies
     page = cast.sophie.get(answer.headers["HX-Redirect"] if htmx else answer.headers["Location"]).text
     for shown in ("Report, CD with Images", "Pick up", "Oak Lane", "to Media Manager"):
         assert shown in page

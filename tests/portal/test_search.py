@@ -40,7 +40,7 @@ def test_what_is_not_said_is_not_found_and_the_page_says_so(cast):
     assert "Nothing found" in page and "Clear" in page and ">Refill<" not in page
 
 
-def test_nobody_elses_message_is_found(cast):
+def test_a49_nobody_elses_message_is_found(cast):
     write(cast, "Mine alone", "inhaler")
     assert "Mine alone" not in found(cast, player=cast.jihae, words="inhaler")
 

@@ -70,6 +70,7 @@ class Talk:
     state: str = WAITING
     is_unread: bool = False
     is_removed: bool = False
+    is_undecided: bool = False  # a correction that a patient asked for: nobody decides it here
     wrote_at: datetime | None = None  # the patient, last
     holder: str = ""
     held_until: datetime = datetime.min
@@ -218,7 +219,7 @@ class Rules:
 
     def send(self, patient: str, kind: str, facility: str, picked: str) -> Talk:
         picked = self.check_send(kind, picked)
-        talk = Talk(patient, kind, facility, is_unread=True, wrote_at=self.at)
+        talk = Talk(patient, kind, facility, is_unread=True, is_undecided=kind == AMENDMENT, wrote_at=self.at)
         self._route(talk, picked)
         return talk
 
@@ -262,7 +263,7 @@ class Rules:
         talk = self._mine(worker, number)
         if talk.is_removed:
             raise No("Stale")
-        if talk.is_unread or talk.state == WAITING:
+        if talk.is_unread or talk.state == WAITING or talk.is_undecided:
             raise No("NotAllowed")
         talk.is_removed = True
 

@@ -151,7 +151,7 @@ def test_a_save_over_a_newer_one_is_stale(cast: Cast) -> None:
         accounts.save_staff(cast.sam.key, old.values, seen=old.seen, by=cast.ada.actor)
 
 
-def test_another_role_ends_the_sessions(cast: Cast) -> None:
+def test_s5_another_role_ends_the_sessions(cast: Cast) -> None:
     save(cast.sam, cast.ada, is_admin=True)
     assert cast.sam.get("/staff/").status_code == 303
     assert db.session.scalars(sa.select(LoginSession.ended_at).where(LoginSession.person_id == cast.sam.id)).one()
@@ -169,7 +169,7 @@ def test_the_last_active_admin_is_neither_demoted_nor_disabled(cast: Cast) -> No
 
 
 @pytest.mark.parametrize("changed", [{"email": "other@test.example"}, {"is_admin": True}])
-def test_an_invitation_does_not_outlive_its_address_or_its_role(cast: Cast, changed: dict[str, Any]) -> None:
+def test_s7_an_invitation_does_not_outlive_its_address_or_its_role(cast: Cast, changed: dict[str, Any]) -> None:
     key, token = accounts.add_staff_account(PETER, form_key=new_key(), by=cast.ada.actor)
     account = staff_account(db.session(), key)
     same = replace(account.values, first_name="PIT", email="Peter@test.example")
@@ -258,7 +258,7 @@ def test_an_accepted_invitation_makes_active_and_delivers_what_waited(cast: Cast
         accounts.accept_invitation(token, password=PASSWORD)
 
 
-def test_a_newer_link_ends_the_older_and_time_ends_each(cast: Cast) -> None:
+def test_a14_s7_a_newer_link_ends_the_older_and_time_ends_each(cast: Cast) -> None:
     key, old = accounts.add_staff_account(PETER, form_key=new_key(), by=cast.ada.actor)
     token = accounts.invite_again(key, by=cast.ada.actor)
     with pytest.raises(LinkEnded):
@@ -275,7 +275,7 @@ def test_what_is_no_token_opens_nothing(cast: Cast, cut: Callable[[str], str]) -
         accounts.accept_invitation(cut(token), password=PASSWORD)
 
 
-def test_a_link_of_another_purpose_opens_nothing(cast: Cast) -> None:
+def test_a14_s7_a_link_of_another_purpose_opens_nothing(cast: Cast) -> None:
     _, token = accounts.add_staff_account(PETER, form_key=new_key(), by=cast.ada.actor)
     with transaction(by=COMMAND, did="set_up_tests") as tx:
         tx.session.execute(sa.text("UPDATE one_time_link SET purpose = 'reset'"))
@@ -292,7 +292,7 @@ def test_a_disabled_or_active_person_accepts_nothing(cast: Cast) -> None:
             accounts.accept_invitation(token, password=PASSWORD)
 
 
-def test_of_two_who_accept_at_once_one_wins(cast: Cast) -> None:
+def test_a52_of_two_who_accept_at_once_one_wins(cast: Cast) -> None:
     key, token = accounts.add_staff_account(PETER, form_key=new_key(), by=cast.ada.actor)
     outcome = together(cast, *[lambda: accounts.accept_invitation(token, password=PASSWORD)] * 2)
     assert sorted(type(error).__name__ for error in outcome) == ["LinkEnded", "NoneType"]

@@ -322,8 +322,8 @@ def test_a_denial_is_disagreed_with_once_and_rebutted_once(cast, decision):
         take(cast, key, V.REBUT)
     found = asked(cast, key)
     assert (found.disagreement, found.rebuttal) == ("I was there", "Twice measured")
-    assert [row.Amendment.thread_id for row in amendments.denials_of(cast.sophie.id)] == [found.thread_id]
-    assert amendments.denials_of(cast.jihae.id) == []
+    assert [row.Amendment.thread_id for row in amendments.unsettled_of(cast.sophie.id)] == [found.thread_id]
+    assert amendments.unsettled_of(cast.jihae.id) == []
 
 
 def test_with_what_was_accepted_in_full_nobody_disagrees(cast):

@@ -209,7 +209,7 @@ def answered(cast):
 
 
 @pytest.mark.usefixtures("ten_seconds")
-def test_what_is_recalled_is_nobodys_but_its_authors(cast):
+def test_a1_a2_what_is_recalled_is_nobodys_but_its_authors(cast):
     key, message = answered(cast)
     thread, file = db.session.scalar(sa.select(Thread.id).where(Thread.key == key)), rows()[0].key
     with pytest.raises(NotVisible):  # it is being sent

@@ -43,6 +43,67 @@ def test_each_notice_leaves_once(cast):
     assert states() == [NoticeState.SENT] * 2
 
 
+def test_f14_whatever_goes_wrong_with_a_mail_it_is_dead_in_the_end_and_the_next_one_leaves(cast):
+    cast.send(cast.sophie, "Appointment")
+    sent = []
+
+    def fails(mail: outbox.Leased) -> None:
+        if mail.email == "fay@test.example":
+            raise LookupError("a mistake of ours")
+        sent.append(mail.email)
+
+    at = now()
+    for _ in range(10):
+        with clock_at(at):
+            send_due(fails)
+        at += timedelta(hours=5)
+    assert sent == ["sam@test.example"] and states() == [NoticeState.DEAD, NoticeState.SENT]
+
+
+def test_f14_a_notice_of_an_occasion_that_a_newer_release_brought_waits_for_it_and_holds_nobody_up(cast):
+    cast.send(cast.sophie, "Result")
+    cast.send(cast.sophie, "Appointment")
+    db.session.close()
+    with db.engines[WRITE].begin() as connection:
+        connection.execute(sa.text("UPDATE outbox SET occasion = 'of_tomorrow' WHERE id = (SELECT min(id) FROM outbox)"))
+    sent = []
+    send_due(sent.append)
+    assert sorted(one.email for one in sent) == ["fay@test.example", "sam@test.example"]
+    assert states() == [NoticeState.SENT, NoticeState.SENT, NoticeState.WAITING]
+    with clock_at(now() + timedelta(hours=1)):
+        assert outbox.late_since() is not None and outbox.dead_notices() == [], "admins are told that it waits"
+
+
+def test_f2_a_mail_that_ends_every_worker_is_dead_in_the_end(cast):
+    cast.send(cast.sophie, "Result")
+    tries = []
+
+    def ends(mail: outbox.Leased) -> None:
+        tries.append(mail)
+        raise KeyboardInterrupt
+
+    at = now()
+    for _ in range(10):
+        with clock_at(at), contextlib.suppress(KeyboardInterrupt):
+            send_due(ends)
+        at += timedelta(minutes=3)
+    assert len(tries) == len(outbox.BACK_OFF) + 1 and states() == [NoticeState.DEAD]
+
+
+def test_f17_when_the_clock_was_far_ahead_jobs_and_mails_do_not_wait_for_that_day(cast):
+    cast.send(cast.sophie, "Result")
+
+    def refuse(_: outbox.Leased) -> None:
+        raise OSError("no mail server")
+
+    with clock_at(now() + timedelta(days=400)):
+        run_due_jobs()
+        send_due(refuse)
+    assert set(run_due_jobs()) == set(JOBS), "as if they had never run"
+    assert set(run_due_jobs()) <= {"seal the audit"}, "each is due again by its own time"
+    assert send_due(lambda _: None) and set(states()) == {NoticeState.SENT}
+
+
 def test_a_notice_that_cannot_leave_is_tried_again_later_and_dead_in_the_end(cast):
     cast.send(cast.sophie, "Result")
 

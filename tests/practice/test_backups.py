@@ -111,6 +111,41 @@ def test_a_file_that_is_missing_or_changed_is_named_and_never_backed_up_silently
         backups.back_up(tmp_path / "backup")
 
 
+def test_f21_a_database_that_was_cut_is_said_to_be_damaged(cast, kind, elsewhere, tmp_path):
+    if kind != "sqlite":
+        pytest.skip("no test damages a server that others use: make faults does, with one of its own")
+    backups.back_up(tmp_path / "backup")
+    with elsewhere() as url:
+        backups.restore(tmp_path / "backup", url)
+        with open(sa.make_url(url).database, "r+b") as file:
+            file.truncate(file.seek(0, 2) // 2)
+        assert any("The database is damaged" in sentence for sentence in backups.verify())
+
+
+def test_every_row_is_read_to_verify_it(cast, kind, monkeypatch):
+    if kind == "sqlite":
+        pytest.skip("SQLite checks itself")
+
+    def damaged(*_):
+        raise NotPossible("pg_dump: invalid page in block 1")
+
+    assert backups.verify() == []
+    monkeypatch.setattr(backups, "_run", damaged)
+    assert backups.verify() == ["The database cannot be read to its end. pg_dump: invalid page in block 1"]
+
+
+def test_f21_every_row_is_looked_for_where_its_key_says_it_is(cast, kind):
+    if kind == "sqlite":
+        pytest.skip("SQLite checks itself")
+    with db.engines[WRITE].connect() as connection:
+        for statement in backups._by_key():
+            if statement.startswith("SET"):
+                connection.exec_driver_sql(statement)
+            else:
+                plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN {statement}").scalars())
+                assert "Index Scan using pk_" in plan and "Sort" not in plan, plan
+
+
 def test_a_file_deleted_while_the_backup_was_made_is_no_fault(cast, tmp_path, monkeypatch):
     with_files(cast)
     copying = backups._copy

@@ -135,7 +135,7 @@ def test_the_board_says_what_sending_does(cast: Cast, scene) -> None:
             assert delivered(cast, cast.send(cast.sophie, to=title)) == [title]
         else:
             assert cast.sophie.get("/messages/new").text.count(f">{title}<") == 0
-    gaps = board.gap_types(db.session(), meaningful_use=True)
+    gaps = board.gap_types(db.session.execute(board.TYPES), meaningful_use=True)
     assert gaps == [one.type for one in board.coverage_now(db.session()) if one.is_gap]
 
 
@@ -202,7 +202,7 @@ def test_amendment_is_off_and_no_gap_without_meaningful_use(cast: Cast) -> None:
         tx.session.get_one(Practice, 1).meaningful_use = False
     found = lane(AMENDMENT)
     assert found.is_off and not found.is_gap
-    assert board.gap_types(db.session(), meaningful_use=False) == []
+    assert board.gap_types(db.session.execute(board.TYPES), meaningful_use=False) == []
 
 
 def test_the_oldest_waiting_thread_is_of_any_audience(cast: Cast) -> None:

@@ -93,7 +93,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_something_else_is_refused(name):
+def test_a36_what_is_something_else_is_refused(name):
     """A36."""
     assert kind(REFUSED[name]) is None
 
@@ -135,7 +135,7 @@ def test_what_is_right_is_not_refused_for_looking_alike():
         ("e\u0301.pdf", "é.pdf"),
     ],
 )
-def test_a_name_is_cleaned(said, shown):
+def test_a37_a_name_is_cleaned(said, shown):
     """A37."""
     assert clean_name(said, ENDINGS[FileType.PDF]) == shown
 

@@ -105,7 +105,7 @@ def test_the_same_key_with_other_words_is_told_and_stores_nothing(cast):
     cast.send(cast.jihae, form_key=key, body="Other words")  # somebody else's key of the same name
 
 
-def test_a_send_that_fails_half_way_leaves_nothing(cast, monkeypatch):
+def test_a59_a_send_that_fails_half_way_leaves_nothing(cast, monkeypatch):
     before = rows()
     monkeypatch.setattr(conversations.routing, "tell", lambda *a, **k: 1 / 0)
     with pytest.raises(ZeroDivisionError):
@@ -202,7 +202,7 @@ def test_only_what_was_received_and_does_not_wait_is_removed_and_undo_restores_i
     assert numbers() == (1, 1) and cast.thread(key).removed_at is None
 
 
-def test_what_is_not_yours_does_not_exist_for_any_verb(cast):
+def test_a2_what_is_not_yours_does_not_exist_for_any_verb(cast):
     key = cast.send(cast.sophie, "Appointment")
     version, before = cast.thread(key).version, rows()
     by = cast.nina.actor
@@ -221,7 +221,7 @@ def test_what_is_not_yours_does_not_exist_for_any_verb(cast):
     assert rows() == before
 
 
-def test_an_answer_is_from_a_communicator_of_ones_own_that_has_the_thread(cast):
+def test_a55_an_answer_is_from_a_communicator_of_ones_own_that_has_the_thread(cast):
     key = cast.send(cast.sophie, "Appointment")
     seen = last_message_id(db.session, cast.thread(key).id)
     with pytest.raises(Invalid):
@@ -246,7 +246,7 @@ def test_a_text_of_any_script_is_kept_as_it_is_counted(cast, good):
     assert len(kept) <= 20_000 and "\r" not in kept
 
 
-def test_a_patient_sends_sixty_an_hour_and_repeats_do_not_count(cast):
+def test_a43_a_patient_sends_sixty_an_hour_and_repeats_do_not_count(cast):
     with clock_at(now()):
         key = new_key()
         for n in range(60):
@@ -272,7 +272,7 @@ def test_the_promise_is_fixed_at_sending_and_waits_for_the_oldest_unanswered(cas
     assert cast.thread(key).waiting_since > since
 
 
-def test_messages_and_audit_rows_are_never_changed(cast):
+def test_a44_messages_and_audit_rows_are_never_changed(cast):
     cast.send(cast.sophie)
     for statement in ("UPDATE message SET body = 'x'", "DELETE FROM message", "UPDATE audit SET did = 'x'", "DELETE FROM audit"):
         with pytest.raises(sa.exc.DBAPIError), db.engines[WRITE].begin() as connection:

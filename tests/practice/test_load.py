@@ -21,7 +21,7 @@ from practice.numbers import Tally
 from practice.outbox import Notice, Occasion
 from practice.people import Person
 from practice.records import RecordValue
-from practice.results import Order, ResultRequest, request_result
+from practice.results import Order, ResultRequest, media_of, request_result
 from practice.settings import Facility, ReferringPhysician, RequestType, the_practice
 from practice.threads import Delivery, Event, History, Message, ReadLog, Thread, ThreadState, log_read
 from tests.conftest import replace_rows
@@ -267,7 +267,7 @@ def wish_of(row: Any, key_of: Any) -> Wish:
 
 def order_of(row: Any, key_of: Any) -> Order:
     return Order(
-        media=tuple(ResultRequest(**{k: v for k, v in row._asdict().items() if k.startswith("wants")}).media),
+        media=tuple(media_of(row)),
         hand_over=row.hand_over,
         is_all_studies=row.is_all_studies,
         location=key_of(Facility, row.location_id),

@@ -270,7 +270,7 @@ def test_what_was_received_or_answered_meanwhile_is_not_told(cast):
     assert mails_to(cast, morning()) == [] and [n for n in to_staff(cast) if n.occasion == Occasion.WAITING] == []
 
 
-def test_who_may_not_see_it_any_more_is_not_told(cast):
+def test_a5_who_may_not_see_it_any_more_is_not_told(cast):
     staff_wish(cast, DAILY)
     key = asked(cast)
     notes.add_note(key, body="Look", mentions=[cast.nina.key], form_key=new_key(), by=cast.fay.actor)

@@ -55,7 +55,7 @@ def change(visitor, *, present=PASSWORD, new=NEW):
         "x" * 257,
     ],
 )
-def test_what_anybody_would_try_first_is_refused(cast, new):
+def test_a12_what_anybody_would_try_first_is_refused(cast, new):
     example(cast)
     visitor, _ = visitor_of(cast)
     with pytest.raises(Invalid) as found:
@@ -74,7 +74,7 @@ def test_what_anybody_would_try_first_is_refused(cast, new):
         "x1" * 7 + "kqz",
     ],
 )
-def test_what_nobody_would_try_is_taken_in_any_script(cast, new):
+def test_a12_what_nobody_would_try_is_taken_in_any_script(cast, new):
     example(cast)
     visitor, _ = visitor_of(cast)
     change(visitor, new=new)
@@ -89,7 +89,7 @@ def test_a_short_name_of_the_practice_forbids_no_password(cast):
     change(visitor_of(cast)[0], new="a b c and more besides")
 
 
-def test_a_megabyte_is_answered_without_hashing(cast, monkeypatch):
+def test_a12_a_megabyte_is_answered_without_hashing(cast, monkeypatch):
     form = example(cast)["data"]
     monkeypatch.setattr(own_account, "hash_password", lambda _: pytest.fail("hashed"))
     monkeypatch.setattr(own_account, "password_of", lambda *_, **_how: pytest.fail("hashed"))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from practice import conversations, coverage, patients
+from practice import amendments, conversations, coverage, patients
 from practice.communicators import Audience
 from practice.db import COMMAND, WRITE, Audit, Base, db, new_key, now, transaction
 from practice.drafts import save_draft
@@ -19,9 +19,11 @@ from practice.errors import Invalid, NotAllowed, NotVisible, Stale
 from practice.outbox import Notice, Occasion
 from practice.patients import NumberTaken, PatientMerge, Search, account_of, merges_of, patients_found, seen_together, what_moves
 from practice.people import AccountStatus, Patient, Person, Staff
+from practice.records import whole_record_of
+from practice.requests import Letter
 from practice.sessions import LoginSession
 from practice.settings import RequestType
-from practice.threads import PAGE, Event, History, Message, Thread, ThreadState
+from practice.threads import PAGE, Event, History, Message, Thread, ThreadState, last_message_id
 from tests.conftest import Cast, Player
 
 MAY_DIFFER = {"audit", "audit_seal", "history", "login_session", "patient_merge", "read_log"}
@@ -216,7 +218,7 @@ def has_a_password(patient: Player) -> None:
         tx.session.execute(sa.update(Person).where(Person.id == patient.id).values(password_hash="a hash"))
 
 
-def test_locking_ends_every_session_and_unlocking_opens_the_account(cast: Cast) -> None:
+def test_s5_locking_ends_every_session_and_unlocking_opens_the_account(cast: Cast) -> None:
     has_a_password(cast.sophie)
     patients.lock(cast.sophie.key, seen=seen(cast.sophie), by=cast.ada.actor)
     assert read(sa.select(sa.func.count()).where(LoginSession.person_id == cast.sophie.id, LoginSession.ended_at.is_(None))) == 0
@@ -387,6 +389,22 @@ def test_undo_leaves_what_came_since_where_it_is(cast: Cast) -> None:
     assert read(sa.select(Notice.person_id).where(Notice.occasion == Occasion.ANSWERED)) == cast.jihae.id
     assert account_of(db.session(), cast.jihae.key).status == AccountStatus.ACTIVE
     check_numbers()
+
+
+def test_undo_gives_a_value_back_with_what_it_was_corrected_to_since(cast: Cast) -> None:
+    asked, value = cast.send(cast.sophie, "Amendment"), cast.value_of(cast.sophie)
+    key = merge(cast.hugo, cast.sophie)
+    for verb, more in ((amendments.review, {}), (amendments.accept, {"value": "Corrected", "replaces": value})):
+        db.session.close()
+        letter = Letter("Words", new_key(), last_message_id(db.session, cast.thread(asked).id))
+        verb(asked, letter=letter, by=cast.rita.actor, **more)
+    undo(key)
+    db.session.close()
+    sophies, hugos = (
+        {value.value for values in whole_record_of(player.id).sections.values() for value in values}
+        for player in (cast.sophie, cast.hugo)
+    )
+    assert "Corrected" in sophies and "Corrected" not in hugos
 
 
 def test_a_record_number_that_changed_since_stays(cast: Cast) -> None:

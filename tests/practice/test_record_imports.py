@@ -15,7 +15,7 @@ from practice.documents import Section
 from practice.errors import Invalid, NotVisible, Stale, TooMany
 from practice.files import path_of
 from practice.people import Patient
-from practice.record_imports import Doubt, bring, discard, document_of, plan_of, save
+from practice.record_imports import Doubt, bring, discard, document_of, documents_of, plan_of, save
 from practice.records import RecordDocument, RecordValue, record_of
 from practice.requests import Letter
 from practice.settings import SwitchedOff
@@ -229,6 +229,7 @@ def test_all_or_nothing(cast, monkeypatch):
 def test_what_is_not_saved_is_its_bringers_alone_and_does_not_stay(cast):
     key, _ = brought(cast, fhir(), cast.rita)
     for who in (cast.sophie, cast.ada):
+        assert documents_of(cast.sophie.id, by=who.actor, limit=2) == []
         with pytest.raises(NotVisible):
             document_of(key, patient=cast.sophie.id, by=who.actor)
         with pytest.raises(NotVisible):

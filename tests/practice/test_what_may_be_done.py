@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from practice import conversations, inbox, threads, trays
+from practice import amendments, bulk, conversations, inbox, threads, trays
 from practice.communicators import box_of
 from practice.db import COMMAND, clock_at, db, new_key, now, transaction
 from practice.documents import Section
@@ -37,8 +37,8 @@ MAY = [
 
 
 @pytest.mark.parametrize(("state", "unread", "removed", "offered"), MAY)
-def test_which_buttons_there_are(state, unread, removed, offered):
-    thread = SimpleNamespace(state=state, is_unread=unread, removed_at=now() if removed else None)
+def test_a58_which_buttons_there_are(state, unread, removed, offered):
+    thread = SimpleNamespace(state=state, is_unread=unread, removed_at=now() if removed else None, due_at=None)
     may = {"receive": threads.can_receive, "close": threads.can_close, "remove": threads.can_remove}
     assert [name for name, can in may.items() if can(thread)] == offered.split()
 
@@ -84,6 +84,21 @@ def test_why_it_is_not_deleted_is_told_apart(cast):
     conversations.receive(key, version=version(cast, key), by=by)
     with pytest.raises(NotAllowed, match="waiting"):
         conversations.remove(key, version=version(cast, key), by=by)
+
+
+def test_a_correction_is_not_deleted_before_it_is_decided_though_it_is_closed(cast):
+    key, by = cast.send(cast.sophie, "Amendment"), cast.rita.actor
+    conversations.close(key, version=version(cast, key), by=by)
+    with pytest.raises(NotAllowed, match="undecided"):
+        conversations.remove(key, version=version(cast, key), by=by)
+    answer = cast.rita.post(f"/staff/messages/{key}/removal", {"version": str(version(cast, key))})
+    assert answer.status_code == 409 and "Not deleted: the correction is not decided yet." in answer.text
+    batch = bulk.act_on_many(bulk.Act.REMOVE, [(key, version(cast, key))], form_key=new_key(), by=by)
+    assert "the correction is not decided yet" in cast.rita.get(f"/staff/?batch={batch}").text
+    amendments.cancel_amendment(key, state=amendments.AmendmentState.QUEUED, form_key=new_key(), by=cast.sophie.actor)
+    cast.answer(cast.rita, key)
+    conversations.remove(key, version=version(cast, key), by=by)
+    assert cast.thread(key).removed_at
 
 
 def test_an_old_version_is_refused_by_each_verb_of_the_staff(cast):
@@ -253,7 +268,7 @@ def test_a_value_of_the_record_is_its_patients_alone(cast):
     assert sum(len(values) for values in record_of(cast.sophie.id).sections.values()) == 2
 
 
-def test_a_draft_is_its_authors_alone(cast):
+def test_a2_a_draft_is_its_authors_alone(cast):
     key, other = new_key(), new_key()
     save_draft(cast.sophie.id, key=key, about="/", values={"body": ["Mine"]}, by=cast.sophie.actor)
     save_draft(cast.sophie.id, key=other, about="/", values={"body": ["Other"]}, by=cast.sophie.actor)

@@ -79,7 +79,7 @@ def test_notes_take_no_files(cast):
     assert put(cast.sam, pdf(), "plan.pdf", "n1", side="/staff").status_code == 404 and rows() == []
 
 
-def test_who_loses_the_thread_loses_its_files(cast):
+def test_a5_a51_who_loses_the_thread_loses_its_files(cast):
     """A5, A51."""
     key, _ = with_file(cast, png(), "me.png")
     address = f"/staff/messages/{key}/files/{rows()[0].key}"
@@ -109,7 +109,7 @@ def test_a_look_at_a_file_is_a_look_at_its_thread(cast):
     assert looks_at(cast, key) == 1
 
 
-def test_a_refused_look_leaves_a_row_and_no_file(cast):
+def test_a1_a_refused_look_leaves_a_row_and_no_file(cast):
     key, _ = with_file(cast)
     cast.sam.get(f"/staff/messages/{key}/files/{rows()[0].key}")
     db.session.close()

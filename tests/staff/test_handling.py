@@ -11,7 +11,7 @@ def post(cast, who, key, path, htmx=False, **data):
 
 
 @pytest.mark.parametrize("htmx", [False, True])
-def test_hand_over_offers_only_colleagues_who_have_it_and_gives_it_to_one(cast, htmx):
+def test_a57_hand_over_offers_only_colleagues_who_have_it_and_gives_it_to_one(cast, htmx):
     key = cast.send(cast.sophie, "Appointment")
     page = cast.sam.get(f"/staff/messages/{key}/colleagues", htmx=htmx).text
     assert "STAFF, FAY" in page and "STAFF, NINA" not in page and cast.sam.key not in page

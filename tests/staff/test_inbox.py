@@ -54,7 +54,7 @@ def test_an_empty_box_says_that_everybody_has_an_answer(cast):
     assert "Nothing sent yet" in cast.sam.get("/staff/sent").text
 
 
-def test_my_own_thread_as_a_patient_is_neither_listed_nor_counted(cast):
+def test_a49_my_own_thread_as_a_patient_is_neither_listed_nor_counted(cast):
     own = cast.staff("lou", own_patient=cast.sophie.id)
     cast.change("Scheduler", staff=[own, cast.sam])
     mine, other = cast.send(cast.sophie, "Appointment"), cast.send(cast.jihae, "Appointment")

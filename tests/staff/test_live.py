@@ -128,7 +128,7 @@ def test_a_poll_never_prolongs_a_session(cast):
         assert is_there(cast.sam, key, token="x").status_code in (400, 401)
 
 
-def test_opened_by_itself_the_address_leads_to_the_page(cast):
+def test_a48_opened_by_itself_the_address_leads_to_the_page(cast):
     key = cast.send(cast.sophie, "Appointment")
     assert cast.sam.get("/staff/news?which=sent").location == "/staff/sent?which=sent"
     assert cast.sam.get("/staff/news").location == "/staff/"

@@ -140,7 +140,7 @@ def test_more_than_25_are_cut_and_it_is_said(cast):
     assert "KIM25" in find(cast.sam, name="manyson, kim25")[0].text
 
 
-def test_long_and_right_to_left_names_stand_isolated(cast):
+def test_a24_long_and_right_to_left_names_stand_isolated(cast):
     cast.patient("x" * 60, "Y" * 60, number=61)
     cast.patient("מרים", "לוי", number=62)
     for name, shown in (("yyyy", "Y" * 60), ("לוי", "לוי")):

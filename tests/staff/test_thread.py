@@ -39,7 +39,7 @@ def test_a_browser_gets_list_and_pane_and_htmx_the_pane_alone(cast):
 
 
 @pytest.mark.parametrize("key", ["x" * 22, "1" + "0" * 30, "%00", "new%00"])
-def test_what_is_not_there_is_404_for_every_act(cast, key):
+def test_a1_a2_what_is_not_there_is_404_for_every_act(cast, key):
     for path in ("", "/reply"):
         assert cast.sam.get(f"/staff/messages/{key}{path}").status_code == 404
     for path in ("receipts", "claim", "claim-release", "closing", "removal", "restoring", "replies"):
@@ -185,7 +185,7 @@ def test_an_answer_brings_a_deleted_one_back(cast):
 # ---- Losing sight --------------------------------------------------------------------------------
 
 
-def test_a_member_who_is_removed_loses_every_address_at_once(cast):
+def test_a5_a_member_who_is_removed_loses_every_address_at_once(cast):
     key = cast.send(cast.sophie, "Appointment")
     assert cast.sam.get(f"/staff/messages/{key}").status_code == 200
     cast.change("Scheduler", staff=[cast.fay])

@@ -25,13 +25,13 @@ PAGES = (
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_no_title_of_a_page_says_it(cast, key, page):
+def test_a42_s8_no_title_of_a_page_says_it(cast, key, page):
     answer = cast.fay.get(page.format(key=key))
     assert CANARY.lower() not in page_title(answer).lower()
     assert CANARY.lower() in answer.text.lower() or page == "/staff/sent"
 
 
-def test_neither_addresses_nor_the_log_say_it(cast, key, caplog):
+def test_a42_s8_neither_addresses_nor_the_log_say_it(cast, key, caplog):
     caplog.set_level(logging.DEBUG)
     answer = cast.fay.post("/staff/searches", {"last_name": CANARY, "email": "wombatina@test.example", "closed_too": "y"})
     page = cast.fay.get(answer.location)
