@@ -11,6 +11,7 @@ COLOURS = {"runOnly": ["color-contrast", "link-in-text-block"], "resultTypes": [
 
 def problems(page: Page, where: str = "") -> list[Any]:
     """What axe finds, in the colours of the other theme too, and whether the page scrolls sideways."""
+    page.wait_for_load_state()  # a click waits for the next page's first byte, when there is nothing to look at
     themes = ["dark", "light"]
     if page.evaluate("matchMedia('(prefers-color-scheme: light)').matches"):
         themes.reverse()
