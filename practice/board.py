@@ -523,6 +523,10 @@ class AbsenceRow:
     deputy: str
 
     @property
+    def lasts(self) -> bool:
+        return self.starts_at <= now() < self.ends_at
+
+    @property
     def last(self) -> datetime:
         """A moment of its last day."""
         return last_moment(self.starts_at, self.ends_at)

@@ -630,7 +630,7 @@ def staff_found(session: Session, sought: Sought, *, page: int, size: int) -> Pa
             Person.key,
             Person.last_name,
             Person.first_name,
-            (Person.status == AccountStatus.ACTIVE).label("is_active"),
+            Person.status,
             Staff.login,
             Staff.level,
             Staff.group,

@@ -18,7 +18,7 @@ from practice import board, coverage
 from practice.absences import start_of_day
 from practice.board import AbsenceRow
 from practice.communicators import InCharge, Routable
-from practice.db import db
+from practice.db import db, now
 from practice.errors import Invalid, Stale
 from practice.threads import PAGE
 from web.answers import Answer, notice, page, to
@@ -118,6 +118,9 @@ def end(desk: Desk, key: str) -> Answer:
 def keep(desk: Desk, form: Any, staff: InCharge | None, found: AbsenceRow | None) -> Answer:
     """Saves what the form says, unless it must be shown again: with errors, with a gap to confirm, or overtaken."""
     is_valid = form.validate_on_submit()
+    is_outdated = found is not None and found.version != form.seen_version
+    if is_valid and found and not is_outdated and found.lasts and form.first_day.data != local(found.starts_at).date():
+        form.put(Invalid("first_day", "This absence has begun: its first day stays."))
     if staff is None and form.staff.data and not form.staff.errors:
         form.put(Invalid("staff", "No member of staff has this ID."))
     deputy = _known(form, form.deputy)
@@ -125,7 +128,6 @@ def keep(desk: Desk, form: Any, staff: InCharge | None, found: AbsenceRow | None
         form.put(Invalid("deputy", "No member of staff has this ID."))
     if staff is None or not is_valid or form.errors:
         return shown(desk, form, found, 422)
-    is_outdated = found is not None and found.version != form.seen_version
     left = [] if deputy or is_outdated else left_by(form, staff)
     if not {one.key for one in left} <= set((form.confirmed.data or "").split(",")):
         form.confirmed.data = ",".join(one.key for one in left)
@@ -147,7 +149,7 @@ def keep(desk: Desk, form: Any, staff: InCharge | None, found: AbsenceRow | None
 def left_by(form: Any, staff: InCharge) -> list[Routable]:
     """The communicators that nobody would receive for on some of these days; none for days that are refused anyway."""
     first, last = form.first_day.data, form.last_day.data
-    if last < first:
+    if last < max(first, local(now()).date()):
         return []
     zone = present_practice().time_zone
     days = {"starts_at": start_of_day(first, zone), "ends_at": start_of_day(last + timedelta(days=1), zone)}
@@ -187,7 +189,9 @@ def _known(form: Any, field: Any) -> InCharge | None:
 
 
 def _form(desk: Desk, form: Any, found: AbsenceRow | None = None) -> Any:
-    """Without the field that says whose absence it is, where that is known."""
+    """Without the field that says whose absence it is, where that is known; what has begun began when it did."""
+    if found and found.lasts:
+        form.first_day.render_kw = {"readonly": True}
     if desk.staff is not None or found is not None:
         del form.staff
         form.staff = None

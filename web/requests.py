@@ -174,7 +174,7 @@ class ResultForm(Form):
         coerce=typed({"Yes": True, "No": False}),
         validate_choice=False,
     )
-    exam_date = DateField(_l("Exam date"))
+    exam_date = DateField(_l("Exam date"), years=range(1900, 2100))
     comments = TextAreaField(
         _l("Comments"), [AtMost(BODY_MAX, _l("Use at most 20,000 characters for your comments"))], filters=[tidy]
     )

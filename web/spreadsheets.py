@@ -12,6 +12,7 @@ from typing import Any
 from flask import Response
 from openpyxl import Workbook, load_workbook
 from openpyxl.cell import WriteOnlyCell
+from openpyxl.cell.cell import ERROR_CODES
 
 from practice.errors import Invalid
 
@@ -84,6 +85,9 @@ def read_table(content: bytes, file_name: str, *, lines_max: int) -> Table:
             raise Invalid("file", "The file has too many columns.")
         if any(len(text) > TEXT_MAX for text in texts):
             raise Invalid("file", "Line %(line)s of the file has a text of more than 1,000 characters: shorten it.", line=number)
+        if wrong := next((text for text in texts if text in ERROR_CODES), None):
+            says = "Line %(line)s of the file holds the error %(error)s of a spreadsheet: put the value there instead."
+            raise Invalid("file", says, line=number, error=wrong)
         size += sum(map(len, texts))
         if size > TEXTS_MAX:
             raise Invalid("file", "The file holds too much text: split it.")

@@ -101,6 +101,19 @@ def test_what_cannot_be_is_refused_beside_its_field(cast: Cast, changed: dict[st
             assert f'value="{value}"' in answer.text
 
 
+def test_days_that_are_over_are_refused_before_a_gap_is_asked_about(cast: Cast) -> None:
+    answer = add(cast, staff="max", deputy="", first_day="2020-01-01", last_day="2020-01-02")
+    assert "These days are over." in answer.text and "No deputy." not in answer.text
+
+
+def test_the_first_day_of_an_absence_that_has_begun_stays(cast: Cast) -> None:
+    key = plan(cast.fay, cast.nina)
+    assert " readonly=" in cast.ada.get(f"{URL}/{key}").text
+    answer = cast.ada.post(f"{URL}/{key}", form(1, 3, version=str(version_of(key))))
+    assert answer.status_code == 422 and "This absence has begun: its first day stays." in unescape(answer.text)
+    assert cast.ada.post(f"{URL}/{key}", form(0, 3, version=str(version_of(key)))).status_code == 303
+
+
 def test_overlapping_absences_are_refused_naming_the_person(cast: Cast) -> None:
     plan(cast.fay, cast.nina, first=30, last=33)
     assert "STAFF, FAY is absent already on some of these days." in add(cast, staff="fay", deputy="dan").text

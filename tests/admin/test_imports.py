@@ -93,6 +93,7 @@ def test_a_file_is_checked_shown_and_imported(cast: Cast, content: bytes, name: 
     (STAFF_CSV.replace("PETER", "P\u00c9TER").encode("cp1252"), "a.csv", "not in UTF-8"),
     (b"ID,Last name,E-mail\na\0b,c,d\n", "a.csv", "not what its name says"),
     (xlsx(HEAD, ["=1+1", "a", "b@c.example"]), "a.xlsx", "Line 2 of the file holds a formula"),
+    (xlsx(HEAD, ["#N/A", "a", "b@c.example"]), "a.xlsx", "Line 2 of the file holds the error #N/A"),
     (xlsx(HEAD), "a.xlsx", "There is nothing below"),
     (b"PK\x03\x04" + b"x" * 50, "a.xlsx", "cannot be read"),
     (archive(readme="x"), "a.xlsx", "not what its name says"),

@@ -60,6 +60,18 @@ def test_the_ticked_users_come_into_the_editor(cast: Cast) -> None:
     assert not there_is("Billing")
 
 
+def test_who_is_invited_is_put_in_charge_and_receives_once_the_account_is_active(cast: Cast) -> None:
+    coverage.set_staff_status(cast.dan.key, AccountStatus.INVITED, by=COMMAND)
+    page = text(cast.ada.post(URL, new(action="search", q="dan")))
+    assert "invited: receives once the account is active" in page and f'name="pick" value="{cast.dan.key}"' in page
+    cast.ada.post(URL, new(cast.dan, cast.sam, action="save", title="Desk"))
+    communicator = row_of("Desk").id
+    assert coverage.eligible_staff(db.session(), communicator) == {cast.sam.id: True}
+    coverage.set_staff_status(cast.dan.key, AccountStatus.ACTIVE, by=COMMAND)
+    db.session.close()
+    assert coverage.eligible_staff(db.session(), communicator) == {cast.sam.id: True, cast.dan.id: True}
+
+
 def test_a_disabled_account_cannot_be_ticked(cast: Cast) -> None:
     coverage.set_staff_status(cast.dan.key, AccountStatus.DISABLED, by=COMMAND)
     page = text(cast.ada.post(URL, new(action="search", q="dan")))

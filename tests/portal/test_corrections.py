@@ -68,7 +68,8 @@ def test_a_statement_of_disagreement_is_filed_once_and_stands_beside_the_denial(
     key = denied(cast)
     address = f"/messages/{key}/disagreement"
     assert address in cast.sophie.get(f"/messages/{key}").text
-    assert "Hives" in cast.sophie.get(address).text
+    page = cast.sophie.get(address).text
+    assert "Hives" in page and "In an emergency call" in page
     form = {"statement": STATEMENT, "key": new_key()}
     for _ in range(2):
         assert cast.sophie.post(address, form).status_code == 303, "the same form twice is once"

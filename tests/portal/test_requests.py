@@ -171,6 +171,7 @@ def test_what_no_choice_asks_for_is_not_kept(cast):
         ({"all_studies": ""}, "Say whether you want all studies"),
         ({"all_studies": "No"}, "Give the date of the exam"),
         ({"all_studies": "No", "exam_date": in_days(5)}, "in the future"),
+        ({"all_studies": "No", "exam_date": "0001-01-01"}, "between the years 1900 and 2099"),
         ({"media": ["Web Link (Report and Images)"], "hand_over": "Mail"}, "A web link comes as a secure message"),
     ],
 )

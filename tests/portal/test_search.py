@@ -1,6 +1,7 @@
 """Looking for one's own messages: by words, number, type, unread and days."""
 
 from datetime import date, timedelta
+from html import unescape
 
 import pytest
 
@@ -38,6 +39,15 @@ def test_what_is_not_said_is_not_found_and_the_page_says_so(cast):
     write(cast, "Refill", "My inhaler")
     page = found(cast, words="inhaler %")
     assert "Nothing found" in page and "Clear" in page and ">Refill<" not in page
+
+
+def test_what_one_has_sent_is_not_in_the_inbox_and_the_way_there_is_shown(cast):
+    write(cast, "Refill", "My inhaler")
+    page = found(cast, box="inbox", words="inhaler")
+    assert "Nothing found" in page
+    there = unescape(page.split("Look in Sent too")[0].split('href="')[-1].split('"')[0])
+    assert ">Refill<" in cast.sophie.get(there).text
+    assert "Look in the Inbox too" in found(cast, words="nowhere")
 
 
 def test_a49_nobody_elses_message_is_found(cast):
