@@ -2,7 +2,9 @@
 
 import pytest
 from flask import Flask, url_for
-from jinja2 import Environment
+from jinja2 import DictLoader, Environment
+
+from web.compiled import Templates
 
 
 @pytest.mark.parametrize(
@@ -41,3 +43,34 @@ def test_what_is_said_under_a_condition_is_said_and_escaped_as_jinja_does(
     with one_app.test_request_context():
         ours = one_app.jinja_env.from_string(template).render(values)
     assert ours == Environment(autoescape=True).from_string(template).render(values)
+
+
+PARTS = {
+    "part.html": "{% set x = 'mine' %}{{ x }}{{ y }}{{ z|default('none') }}{% set z = 1 %}"
+    "{% macro m() %}{{ x }}{{ y }}{% endmacro %}{{ m() }}",
+    "tree.html": "{{ node.name }}{% for node in node.below %}({% include 'tree.html' %}){% endfor %}",
+    "page.html": "{% block body %}{% set y = 'b' %}{% include 'part.html' %}{% endblock %}{% include 'part.html' %}",
+}
+TREE = {"name": "<a>", "below": [{"name": "b", "below": [{"name": "c", "below": []}]}, {"name": "d", "below": []}]}
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% set x, y = 'outer', 'a' %}{% include 'part.html' %}{{ x }}{{ z|default('none') }}{% include 'part.html' %}",
+        "{% for y in [1, 2] %}{% include 'part.html' %}{{ loop.index }}{% endfor %}{{ x|default('none') }}",
+        "{% macro m(y) %}{% include 'part.html' %}{% endmacro %}{{ m('<') }}{{ m('>') }}",
+        "{% if y is defined %}{% set x = 1 %}{% else %}{% include 'part.html' %}{% endif %}{{ x }}",
+        "{% set node = tree %}{% include 'tree.html' %}{{ node.name }}",
+        "{% extends 'page.html' %}{% block body %}[{{ super() }}{% include 'part.html' %}]{% endblock %}",
+        "{% include 'none.html' ignore missing %}{% include ['none.html', 'part.html'] %}",
+    ],
+)
+def test_a_part_that_is_included_is_as_jinja_has_it(one_app: Flask, template: str) -> None:
+    ours, jinja = (
+        Templates(one_app, loader=DictLoader(PARTS), autoescape=True),
+        Environment(loader=DictLoader(PARTS), autoescape=True),
+    )
+    with one_app.test_request_context():
+        said = ours.from_string(template).render(tree=TREE)
+    assert said == jinja.from_string(template).render(tree=TREE)

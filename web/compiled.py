@@ -44,11 +44,27 @@ class Templates(Environment):
     def _generate(self, source: nodes.Template, name: str | None, *args: Any, **kwargs: Any) -> str:
         is_html = self.autoescape(name) if callable(self.autoescape) else self.autoescape
         if is_html and has_app_context():
-            source = LayIn().visit(source)
+            source = LayIn(self).visit(source)
         return super()._generate(source, name, *args, **kwargs)
 
 
 class LayIn(NodeTransformer):
+    def __init__(self, templates: Environment) -> None:
+        self.templates = templates
+        self.within: list[str] = []
+
+    def visit_Include(self, node: nodes.Include) -> nodes.Node:
+        """A part that is always the same stands where it is included, with names of its own as before: Jinja else looks for
+        it, and hands on each of its pieces, at each page."""
+        if not isinstance(node.template, nodes.Const) or node.ignore_missing or node.template.value in self.within:
+            return node
+        name, loader = node.template.value, self.templates.loader
+        assert loader
+        self.within.append(name)
+        part = self.visit(self.templates._parse(loader.get_source(self.templates, name)[0], name, None))
+        self.within.pop()
+        return nodes.Scope(part.body, lineno=node.lineno)
+
     def visit_Call(self, node: nodes.Call) -> nodes.Node:
         self.generic_visit(node)
         called = node.node.name if isinstance(node.node, nodes.Name) else ""
