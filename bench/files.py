@@ -3,11 +3,12 @@
 Not part of `make bench`: it has no floor to stand beside. The figures stand in docs/decisions/0009-files.md. Half a minute.
 """
 
+import itertools
+import multiprocessing
 import os
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from http.client import HTTPConnection
 from pathlib import Path
@@ -22,6 +23,8 @@ from practice.settings import RequestType
 SIZE = 10 * 1024 * 1024
 TIMES, LOOKS = 12, 600
 BOUNDARY = "a-boundary-of-the-bench"
+CONTENT = os.urandom(SIZE // 2).hex().encode()
+FORK = multiprocessing.get_context("fork")
 
 
 def main() -> int:
@@ -73,10 +76,8 @@ def upload(site: Site, who: LoggedIn, key: str = "") -> float:
     db.session.close()
     head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="csrf_token"\r\n\r\n{who.token}\r\n--{BOUNDARY}\r\n'
     head += 'Content-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n'
-    content = os.urandom(SIZE // 2).hex().encode()
-    status, _, seconds = ask(
-        site, who, "POST", f"/drafts/{key}/files", head.encode() + content + f"\r\n--{BOUNDARY}--\r\n".encode()
-    )
+    body = head.encode() + CONTENT + f"\r\n--{BOUNDARY}--\r\n".encode()
+    status, _, seconds = ask(site, who, "POST", f"/drafts/{key}/files", body)
     assert status == 303, status
     return seconds
 
@@ -108,25 +109,26 @@ def peak(site: Site) -> float:
 
 
 def meanwhile(site: Site, reader: LoggedIn, people: list[LoggedIn], every: float) -> float:
-    """What the reader waits while somebody else sends a file every so many seconds."""
-    over = threading.Event()
-    others = threading.Thread(target=lambda: keep_on(site, people, over, every))
+    """What the reader waits while somebody else sends a file every so many seconds: another process, as another browser is."""
+    for engine in db.engines.values():
+        engine.dispose()
+    others = FORK.Process(target=keep_on, args=(site, people, every), daemon=True)
     others.start()
     found = p95(site, reader)
-    over.set()
+    assert others.is_alive(), "the files have stopped coming"
+    others.terminate()
     others.join()
     return found
 
 
-def keep_on(site: Site, people: list[LoggedIn], over: threading.Event, every: float) -> None:
+def keep_on(site: Site, people: list[LoggedIn], every: float) -> None:
     with site.app.app_context():
-        n, begun = 0, time.monotonic()
-        while not over.is_set():
+        begun = time.monotonic()
+        for n in itertools.count():
             time.sleep(max(0.0, begun + n * every - time.monotonic()))
             who, key = people[n % len(people)], new_key()
             upload(site, who, key)
             drafts.discard_draft(who.person, key=key, by=Actor(who.person))  # what lies in drafts has an end
-            n += 1
 
 
 def p95(site: Site, who: LoggedIn) -> float:

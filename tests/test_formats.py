@@ -45,6 +45,17 @@ def test_what_is_said_under_a_condition_is_said_and_escaped_as_jinja_does(
     assert ours == Environment(autoescape=True).from_string(template).render(values)
 
 
+def test_an_address_that_is_always_the_same_is_that_of_where_the_portal_is_mounted(one_app: Flask) -> None:
+    page = "{{ url_for('staff.inbox') }} {{ url_for('admin.lists', list='groups', page=2) }} {% set a = url_for('staff.inbox') %}"
+    page += "{{ a ~ said }}{% if not said %}{{ url_for('nowhere.at_all') }}{% endif %}"
+    ours = Templates(one_app, loader=DictLoader({"page.html": page}), autoescape=True)
+    ours.globals["url_for"] = url_for
+    for root in ("", "/portal", ""):
+        with one_app.test_request_context(base_url=f"http://localhost{root}"):
+            said = ours.get_template("page.html").render(said="?<")
+        assert said == f"{root}/staff/ {root}/admin/lists?list=groups&amp;page=2 {root}/staff/?&lt;"
+
+
 PARTS = {
     "part.html": "{% set x = 'mine' %}{{ x }}{{ y }}{{ z|default('none') }}{% set z = 1 %}"
     "{% macro m() %}{{ x }}{{ y }}{% endmacro %}{{ m() }}",

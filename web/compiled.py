@@ -1,14 +1,14 @@
-"""How templates are compiled: words and icons that are always the same stand in them as text, once for each language."""
+"""How templates are compiled: words, icons and addresses that are always the same stand in them as text."""
 
 from collections.abc import Callable, MutableMapping
 from typing import Any
 
-from flask import has_app_context
+from flask import current_app, has_app_context, has_request_context, request, url_for
 from flask.templating import Environment
 from jinja2 import nodes
 from jinja2.runtime import markup_join
 from jinja2.visitor import NodeTransformer
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from web.formats import asset, catalogue, gettext, icon
 
@@ -17,17 +17,29 @@ def _words(text: str, **variables: Any) -> Markup:
     return Markup(gettext(text)) % variables
 
 
-LAID_IN: dict[str, Callable[..., str]] = {"_": _words, "icon": icon, "asset": asset}
+def _address(endpoint: str, **values: Any) -> Markup:
+    if not has_request_context() or endpoint not in current_app.view_functions:  # relative, or a page of the demo alone
+        raise nodes.Impossible
+    return escape(url_for(endpoint, **values))
+
+
+LAID_IN: dict[str, Callable[..., str]] = {"_": _words, "icon": icon, "asset": asset, "url_for": _address}
 
 
 class Compiled(dict[Any, Any]):
-    """The templates of each catalogue of words; those compiled outside of the application have no words laid in."""
+    """The templates of each catalogue of words and of each place where the portal is mounted; those compiled outside of a
+    request have no addresses laid in, those outside of the application no words."""
 
     def get(self, key: Any, default: Any = None) -> Any:
-        return super().get((key, catalogue() if has_app_context() else None), default)
+        return super().get((key, *_laid_in()), default)
 
     def __setitem__(self, key: Any, template: Any) -> None:
-        super().__setitem__((key, catalogue() if has_app_context() else None), template)
+        super().__setitem__((key, *_laid_in()), template)
+
+
+def _laid_in() -> tuple[Any, str | None]:
+    """What the texts in a template depend on."""
+    return catalogue() if has_app_context() else None, request.root_path if has_request_context() else None
 
 
 class Templates(Environment):
@@ -72,10 +84,10 @@ class LayIn(NodeTransformer):
             return node
         try:
             values = [value.as_const() for value in node.args]
-            named = {one.key: one.value.as_const() for one in node.kwargs}
+            said = LAID_IN[called](*values, **{one.key: one.value.as_const() for one in node.kwargs})
         except nodes.Impossible:
             return node
-        return nodes.Const(LAID_IN[called](*values, **named), lineno=node.lineno, environment=node.environment)
+        return nodes.Const(said, lineno=node.lineno, environment=node.environment)
 
     def visit_Output(self, node: nodes.Output) -> list[nodes.Node]:
         """`{{ 'words' if it_holds }}` becomes an if: fixed words need no escaping, and where it does not hold nothing is made."""
