@@ -4,10 +4,11 @@ import re
 
 from lxml import etree
 
-from practice.ccda_entries import entries_of, narrative_of
+from practice.ccda_entries import entries_of, is_of_relative, narrative_of
 from practice.ccda_words import Names, child_text, first
 from practice.clinical_codes import DOCUMENT_TYPES, GENDERS, NAMES, SECTIONS
 from practice.documents import (
+    OF_RELATIVE,
     UNKNOWN_GENDER,
     Document,
     Entry,
@@ -121,13 +122,18 @@ def _read_section(section: "etree._Element", names: Names, found: list[Entry], u
         if entries or child_text(section, "text"):
             unread.append(Unread(child_text(section, "title") or names.label(section.find("code")) or "-", names.path(section)))
         return
-    read = []
+    if any(is_of_relative(one) for one in (section, *section.iterancestors("section"))):
+        unread.append(Unread(child_text(section, "title") or kind, names.path(section), OF_RELATIVE))
+        return
+    title, read, refused = child_text(section, "title") or kind, [], []
     for entry in entries:
         made = entries_of(entry, kind, names)
-        read += made
+        read += [one for one in made if isinstance(one, Entry)]
+        refused += [Unread(title, one.path, one.reason) for one in made if isinstance(one, Unread)]
         if not made and entry.get("nullFlavor") is None and len(entry):
-            unread.append(Unread(child_text(section, "title") or kind, names.path(entry)))
-    found += read or narrative_of(section, kind, names)
+            unread.append(Unread(title, names.path(entry)))
+    unread += refused
+    found += read or ([] if refused else narrative_of(section, kind, names))  # its text says of those too
 
 
 # ---- The header ----------------------------------------------------------------------------------

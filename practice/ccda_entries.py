@@ -3,21 +3,64 @@
 import re
 from collections.abc import Iterator
 from datetime import date
+from itertools import takewhile
 
 from lxml import etree
 
 from practice.ccda_words import Names, child_text, first, text_of
-from practice.documents import Entry, Section, day, number, words
+from practice.documents import (
+    ENTERED_IN_ERROR,
+    NOT_DONE,
+    NOT_GIVEN,
+    NOT_PRESENT,
+    NOT_TAKEN,
+    OF_RELATIVE,
+    Entry,
+    Section,
+    Unread,
+    day,
+    number,
+    words,
+)
 
 STATEMENTS = ("observation", "act", "substanceAdministration", "supply", "procedure", "organizer", "encounter")
 CONCERNS = (Section.ALLERGY, Section.PROBLEM)  # an act around each observation
+_NOT_SO = {Section.IMMUNIZATION: NOT_GIVEN, Section.MEDICATION: NOT_TAKEN, Section.PROCEDURE: NOT_DONE}
 _RANGE = re.compile(r"\s*([-+]?[\d.]+)\s*(?:-|–|to)\s*([-+]?[\d.]+)")
 
 
-def entries_of(entry: "etree._Element", section: Section, names: Names) -> list[Entry]:
-    """What one entry says, each thing once; none where it says nothing."""
-    found = (_entry(statement, section, names) for top in _inside(entry) for statement in _single(top, section))
-    return [made for made in found if made]
+def entries_of(entry: "etree._Element", section: Section, names: Names) -> list[Entry | Unread]:
+    """What one entry says, each thing once, and what of it is no fact of the patient; none where it says nothing."""
+    found: list[Entry | Unread] = []
+    for statement in (statement for top in _inside(entry) for statement in _single(top, section)):
+        if reason := _why_none(statement):
+            found.append(Unread(section, names.path(statement), reason))
+        elif made := _entry(statement, section, names):
+            found.append(made)
+    return found
+
+
+def _why_none(statement: "etree._Element") -> str:
+    """Why it is no fact of the patient, by itself or by what it stands in; empty where it is one."""
+    around = list(_around(statement))
+    if any(is_of_relative(one) for one in around):
+        return OF_RELATIVE
+    states = (one.find("statusCode") for one in around)
+    return ENTERED_IN_ERROR if any(state is not None and state.get("code") == "nullified" for state in states) else ""
+
+
+def is_of_relative(element: "etree._Element") -> bool:
+    return element.find("subject/relatedSubject") is not None
+
+
+def _is_negated(statement: "etree._Element") -> bool:
+    return any(one.get("negationInd") in ("true", "1") for one in _around(statement))
+
+
+def _around(statement: "etree._Element") -> Iterator["etree._Element"]:
+    """A statement and what it stands in, as far as its entry."""
+    yield statement
+    yield from takewhile(lambda one: one.tag != "section", statement.iterancestors())
 
 
 def _inside(element: "etree._Element") -> Iterator["etree._Element"]:
@@ -66,8 +109,8 @@ def _entry(statement: "etree._Element", section: Section, names: Names) -> Entry
         name = said
     if not any(letter.isalnum() for letter in name):
         return None
-    if statement.get("negationInd") == "true":
-        shown = "Not given" if section is Section.IMMUNIZATION else "Not present"
+    if _is_negated(statement):
+        shown = _NOT_SO.get(section, NOT_PRESENT)
     low, high = _normal(statement)
     recorded_on, recorded_text = _when(statement)
     status = statement.find("statusCode")

@@ -101,10 +101,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class Unread:
-    """What the document holds and no section shows."""
+    """What the document holds and no section shows; `reason`: a sentence of the catalogue, where it is no fact of the patient."""
 
     what: str
     path: str
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,15 @@ class Document:
     def entries(self) -> list[Entry]:
         return [entry for entries in self.sections.values() for entry in entries]
 
+
+OTHER_PATIENT = "It is of another patient, or does not say of whom."
+OF_RELATIVE = "It is of a relative, not of the patient."
+ENTERED_IN_ERROR = "It was entered in error."
+CALLED_OFF = "It was called off, or is not to be done."
+
+NOT_PRESENT, NOT_GIVEN, NOT_TAKEN, NOT_DONE = "Not present", "Not given", "Not taken", "Not done"
+NEGATED = (NOT_PRESENT, NOT_GIVEN, NOT_TAKEN, NOT_DONE)
+"""The value of what a document says is not so."""
 
 NO_NAME = Note("The document does not say the patient's name.")
 UNKNOWN_GENDER = "The document says a gender that is not known (%(code)s). It was left out."

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from practice.clinical_codes import LOINC, NAMES, SECTIONS, VITAL_SIGNS
-from practice.documents import Entry, Section, day, number, words
+from practice.documents import NOT_DONE, NOT_GIVEN, NOT_PRESENT, NOT_TAKEN, Entry, Section, day, number, words
 
 KINDS = {
     "AllergyIntolerance": Section.ALLERGY,
@@ -115,11 +115,13 @@ class Resources:
     def section(self, one: dict[str, Any]) -> Section | None:
         return self._sections.get(id(one))
 
-    def subject(self, one: dict[str, Any]) -> str:
-        for place in ("subject", "patient", "beneficiary"):
-            if isinstance(one.get(place), dict):
-                return text(one[place].get("reference"))
-        return f"Patient/{one.get('id')}" if one["resourceType"] == "Patient" else ""
+
+def states_of(one: dict[str, Any]) -> set[str]:
+    """Codes of all that a resource says of how it stands, as FHIR spells them."""
+    places = [one.get(place) for place in ("status", "verificationStatus", "clinicalStatus", "lifecycleStatus")]
+    concepts = [one for place in places for concept in dicts(place) for one in (concept, *codings(concept))]
+    said = [*map(text, places), *(text(one.get(part)) for one in concepts for part in ("code", "display", "text"))]
+    return {word.lower().replace(" ", "-") for word in said}
 
 
 def entries_of(one: dict[str, Any], path: str, resources: Resources) -> list[Entry]:
@@ -163,15 +165,27 @@ def _named(one: dict[str, Any], resources: Resources) -> tuple[str, str, str]:
     return name, text(coding.get("code")), text(coding.get("system"))
 
 
+_NOT_SO = {
+    "Procedure": NOT_DONE,
+    "Immunization": NOT_GIVEN,
+    "MedicationAdministration": NOT_TAKEN,
+    "MedicationStatement": NOT_TAKEN,
+}
+_FLAGS = ("notDone", "notPerformed", "notGiven", "wasNotGiven", "wasNotTaken")  # STU3, DSTU2
+
+
 def _said(one: dict[str, Any]) -> str:
     """What stands beside the name, by kind of resource; of what is said not to be so, that."""
-    if "refuted" in {text(coding.get("code")) for coding in codings(one.get("verificationStatus"))}:
-        return "Not present"
-    if one["resourceType"] == "Immunization" and one.get("status") == "not-done":
-        return "Not given"
+    kind, states = one["resourceType"], states_of(one)
+    if "refuted" in states:
+        return NOT_PRESENT
+    if kind in _NOT_SO and (
+        states & {"not-done", "not-taken"} or one.get("taken") == "n" or any(one.get(f) is True for f in _FLAGS)
+    ):
+        return _NOT_SO[kind]
     reactions = [label(sign) for reaction in dicts(one.get("reaction")) for sign in dicts(reaction.get("manifestation"))]
     doses = [text(dose.get("text")) for place in ("dosageInstruction", "dosage") for dose in dicts(one.get(place))]
-    roles = [label(one.get("relationship"))] if one["resourceType"] == "RelatedPerson" else []
+    roles = [label(one.get("relationship"))] if kind == "RelatedPerson" else []
     return words(", ".join(filter(None, [*reactions, *doses, *roles, text(one.get("conclusion"))])))
 
 

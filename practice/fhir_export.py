@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 from practice.amendments import AmendmentState as S
 from practice.clinical_codes import CODE_OF, LOINC
-from practice.documents import Kind, Section
+from practice.documents import NEGATED, Kind, Section
 from practice.exports import ROOT, Whole, day, facts_of, history_of, plain, recorded, source_of, split, uuid_of
-from practice.fhir_shapes import MEASURED, NEGATED, OF_PATIENT, TERMS, WITH_NOTES, Resource, filled, narrative, shape_of, when
+from practice.fhir_shapes import MEASURED, OF_PATIENT, TERMS, WITH_NOTES, Resource, filled, narrative, shape_of, when
 
 MEDIA_TYPE = "application/fhir+json"
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from html import escape
 from typing import Any
 
-from practice.documents import Section, measured, number
+from practice.documents import NEGATED, Section, measured, number
 from practice.exports import HEADS, a_date, day, plain
 
 Resource = dict[str, Any]
@@ -26,7 +26,6 @@ OF_PATIENT = ("AllergyIntolerance", "Immunization", "RelatedPerson")  # their pa
 WITH_NOTES = (
     "AllergyIntolerance", "MedicationStatement", "Condition", "Observation", "Immunization", "Procedure", "CarePlan", "Goal",
 )  # fmt: skip
-NEGATED = ("Not present", "Not given")  # words of the readers
 _CATEGORIES = {
     Section.VITALS: "vital-signs",
     Section.LAB: "laboratory",
@@ -54,10 +53,10 @@ def _medication(value: Any) -> Resource:
     known = ("active", "completed", "entered-in-error", "intended", "stopped", "on-hold", "not-taken")
     return {
         "resourceType": "MedicationStatement",
-        "status": _status(value, known, "unknown"),
+        "status": "not-taken" if value.value in NEGATED else _status(value, known, "unknown"),
         "medicationCodeableConcept": _concept(value),
         "effectiveDateTime": when(value),
-        "dosage": [{"text": plain(value.value)}] if value.value else [],
+        "dosage": [{"text": plain(value.value)}] if value.value and value.value not in NEGATED else [],
     }
 
 

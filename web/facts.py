@@ -51,6 +51,8 @@ OF_READERS = {
     "Language": _l("Language"),
     "Not given": _l("Not given"),
     "Not present": _l("Not present"),
+    "Not taken": _l("Not taken"),
+    "Not done": _l("Not done"),
 }
 """What the readers of documents call things by themselves; all other words are the documents' own."""
 WEEKDAYS = (_l("Monday"), _l("Tuesday"), _l("Wednesday"), _l("Thursday"), _l("Friday"), _l("Saturday"), _l("Sunday"))

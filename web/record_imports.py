@@ -169,7 +169,7 @@ def _preview(desk: RecordDesk, document: RecordDocument, form: Any, status: int 
         total=sum(map(len, plan.new.values())),
         entry_words=entry_words,
         entries_shown=ENTRIES_SHOWN,
-        not_read=plan.document.unread[:UNREAD_SHOWN],
+        not_read=[(one.what, one.reason and _(one.reason)) for one in plan.document.unread[:UNREAD_SHOWN]],
     )
 
 

@@ -1,5 +1,6 @@
 """Medical documents, read: each made here, with templates, identifiers and prefixes as no maker has them."""
 
+import json
 import resource
 import time
 from contextlib import contextmanager
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from practice.documents import SIZE_MAX, Section, Unreadable
+from practice.documents import CALLED_OFF, ENTERED_IN_ERROR, OF_RELATIVE, OTHER_PATIENT, SIZE_MAX, Section, Unreadable
 from practice.reading import read, read_file
 from web.record_files import files_of, read_one, totals
 
@@ -168,3 +169,152 @@ def test_all_documents_at_hand_are_read_with_words():
     assert [one.path.name for one in found if one.refused] == []
     assert totals(found)["labels"] >= 97
     assert len([one for one in found]) == 48
+
+
+# ---- What is no fact of this patient -------------------------------------------------------------
+
+
+def resources(*found, patient=None):
+    """A bundle: a patient with an address of the practice's server, and what is said of them."""
+    ours = {"resourceType": "Patient", "id": "1", "name": [{"family": "Stone"}], "birthDate": "1970-05-01"}
+    entries = [{"fullUrl": "https://here.example/fhir/Patient/1", "resource": ours | (patient or {})}]
+    entries += [{"resource": one} if "resource" not in one else one for one in found]
+    return json.dumps({"resourceType": "Bundle", "entry": entries}).encode()
+
+
+def problem(subject=None, **more):
+    about = {} if subject is None else {"subject": {"reference": subject}}
+    return {"resourceType": "Condition", "code": {"text": "Gout"}} | about | more
+
+
+def read_problems(content):
+    document = read(content)
+    return [one.value for one in document.sections[Section.PROBLEM]], [(one.what, one.reason) for one in document.unread]
+
+
+OTHER = {"fullUrl": "urn:uuid:aa", "resource": {"resourceType": "Patient", "id": "aa", "name": [{"family": "Other"}]}}
+OURS = ("Patient/1", "https://here.example/fhir/Patient/1", "Patient/1/_history/3", "urn:uuid:1", None)
+THEIRS = ("Patient/999", "https://there.example/fhir/Patient/1", "Patient/aa", "urn:uuid:aa", "#them", "Group/1")
+
+
+@pytest.mark.parametrize("subject", OURS)
+def test_what_is_said_of_the_patient_is_read_whichever_name_says_so(subject):
+    assert read_problems(resources(problem(subject))) == ([""], [])
+
+
+@pytest.mark.parametrize("where", ["subject", "patient"])
+@pytest.mark.parametrize("subject", THEIRS)
+def test_what_is_said_of_another_patient_is_not_read_and_says_so(subject, where):
+    them = {"contained": [{"resourceType": "Patient", "id": "them", "name": [{"family": "Other"}]}]}
+    said = problem(**{where: {"reference": subject}}, **them)
+    assert read_problems(resources(said, OTHER)) == ([], [("Condition (1)", OTHER_PATIENT)])
+
+
+def test_an_address_is_relative_to_the_server_that_the_resource_is_of():
+    there = {"fullUrl": "https://there.example/fhir/Condition/5", "resource": problem("Patient/1") | {"id": "5"}}
+    here = {"fullUrl": "https://here.example/fhir/Condition/5", "resource": problem("Patient/1") | {"id": "5"}}
+    assert read_problems(resources(there)) == ([], [("Condition (1)", OTHER_PATIENT)])
+    assert read_problems(resources(here)) == ([""], [])
+
+
+def test_a_name_that_two_patients_have_is_nobodys():
+    other = json.loads(resources(problem("Patient/1"), patient={"name": [{"family": "Other"}]}))
+    del other["entry"][0]["fullUrl"]
+    both = json.dumps([json.loads(resources(problem("Patient/1"))), other]).encode()
+    assert read_problems(both) == ([], [("Condition (2)", OTHER_PATIENT)])
+    twice = json.dumps([json.loads(resources(problem("Patient/1")))] * 2).encode()
+    assert read_problems(twice)[0] == ["", ""] and read(twice).notes == ()
+
+
+def test_without_a_patient_what_is_of_the_first_one_named_is_read():
+    said = [problem("Patient/7"), problem("Patient/8"), problem("Patient/7")]
+    assert read_problems(json.dumps(said).encode()) == (["", ""], [("Condition (1)", OTHER_PATIENT)])
+
+
+def test_what_is_of_the_patients_child_is_not_of_the_patient():
+    said = {"resourceType": "Observation", "code": {"text": "Heart rate"}, "category": [{"coding": [{"code": "vital-signs"}]}]}
+    document = read(resources(said | {"subject": {"reference": "Patient/1"}, "focus": [{"reference": "RelatedPerson/9"}]}))
+    assert document.sections[Section.VITALS] == [] and [one.reason for one in document.unread] == [OTHER_PATIENT]
+
+
+def coded(code):
+    return {"coding": [{"code": code}]}
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"resourceType": "Observation", "status": "entered-in-error"}, ENTERED_IN_ERROR),
+        ({"resourceType": "Condition", "verificationStatus": coded("entered-in-error")}, ENTERED_IN_ERROR),
+        ({"resourceType": "AllergyIntolerance", "verificationStatus": "entered-in-error"}, ENTERED_IN_ERROR),
+        ({"resourceType": "Goal", "lifecycleStatus": "entered-in-error"}, ENTERED_IN_ERROR),
+        (
+            {"resourceType": "CareTeam", "status": "entered-in-error", "participant": [{"member": {"display": "A"}}]},
+            ENTERED_IN_ERROR,
+        ),
+        ({"resourceType": "MedicationRequest", "doNotPerform": True}, CALLED_OFF),
+        ({"resourceType": "ServiceRequest", "doNotPerform": True, "status": "active"}, CALLED_OFF),
+        ({"resourceType": "MedicationRequest", "status": "cancelled"}, CALLED_OFF),
+        ({"resourceType": "ServiceRequest", "status": "revoked"}, CALLED_OFF),
+        ({"resourceType": "Observation", "status": "cancelled"}, CALLED_OFF),
+        ({"resourceType": "DiagnosticReport", "status": "cancelled"}, CALLED_OFF),
+        ({"resourceType": "Encounter", "status": "cancelled"}, CALLED_OFF),
+        ({"resourceType": "MedicationDispense", "status": "declined"}, CALLED_OFF),
+    ],
+    ids=str,
+)
+def test_what_is_withdrawn_or_was_not_done_is_no_fact(said, reason):
+    document = read(resources({"code": {"text": "Gout"}, "category": coded("vital-signs")} | said))
+    assert [(one.what, one.reason) for one in document.unread] == [(f"{said['resourceType']} (1)", reason)]
+    assert all(one.section in (Section.PATIENT,) for one in document.entries)
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ({"resourceType": "Procedure", "status": "not-done"}, "Not done"),
+        ({"resourceType": "Procedure", "notDone": True}, "Not done"),
+        ({"resourceType": "MedicationAdministration", "status": "not-done"}, "Not taken"),
+        ({"resourceType": "MedicationStatement", "status": "not-taken", "dosage": [{"text": "1 a day"}]}, "Not taken"),
+        ({"resourceType": "MedicationStatement", "taken": "n"}, "Not taken"),
+        ({"resourceType": "MedicationStatement", "wasNotTaken": True}, "Not taken"),
+        ({"resourceType": "Immunization", "status": "not-done"}, "Not given"),
+        ({"resourceType": "Immunization", "notGiven": True}, "Not given"),
+        ({"resourceType": "Condition", "verificationStatus": coded("refuted")}, "Not present"),
+    ],
+    ids=str,
+)
+def test_what_was_not_done_or_is_not_so_says_so(said, shown):
+    document = read(resources({"code": {"text": "Gout"}} | said))
+    assert [one.value for one in document.entries if one.name == "Gout"] == [shown] and document.unread == ()
+
+
+def problems_of(inside, more="", concern=""):
+    """A document with one problem, as an act around an observation; `inside`, `more` and `concern`: what stands in each."""
+    before = '<act><entryRelationship><observation><code code="ASSERTION"/>'
+    after = f"<act {concern}>{more}<entryRelationship><observation {inside}"
+    return ccda().replace(before, after + '<code code="ASSERTION"/>').encode()
+
+
+RELATIVE = '<subject><relatedSubject><code code="MTH"/></relatedSubject></subject>'
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (problems_of("><statusCode code='nullified'/>"), ENTERED_IN_ERROR),
+        (problems_of(">", more="<statusCode code='nullified'/>"), ENTERED_IN_ERROR),
+        (problems_of(f">{RELATIVE}"), OF_RELATIVE),
+        (problems_of(">", more=RELATIVE), OF_RELATIVE),
+        (ccda().replace('<code code="11450-4"/>', f'<code code="11450-4"/>{RELATIVE}').encode(), OF_RELATIVE),
+    ],
+    ids=["nullified", "nullified concern", "of a relative", "concern of a relative", "section of a relative"],
+)
+def test_what_a_c_cda_withdraws_or_says_of_a_relative_is_no_fact_of_the_patient(content, reason):
+    document = read(content)
+    assert document.sections[Section.PROBLEM] == [] and [one.reason for one in document.unread] == [reason]
+
+
+@pytest.mark.parametrize("content", [problems_of('negationInd="true">'), problems_of(">", concern='negationInd="1"')])
+def test_a_negation_holds_for_all_that_stands_in_it(content):
+    assert [one.value for one in read(content).sections[Section.PROBLEM]] == ["Not present"]
