@@ -112,6 +112,7 @@ def _figures() -> dict[Section, list[Figure]]:
 
 
 def _page(value: RecordValue, form: Form, status: int = 200) -> Answer:
+    must_be_on(MenuItem.MY_INFO)  # what was sent before is answered, but the record is not shown
     says_now = current_of(db.session(), value.id)
     return page(
         "portal/my_info.html",

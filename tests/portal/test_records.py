@@ -119,3 +119,15 @@ def test_a_value_that_the_page_does_not_show_opens_in_it_all_the_same(cast):
     assert "165 cm" not in cast.sophie.get("/my-info").text
     page = cast.sophie.get(address).text
     assert locked("Vital Signs, Height, 165 cm") in page and page.count('class="value"') == len(Section) * SHOWN
+
+
+@pytest.mark.parametrize("wrong", [{"to": " "}, {"to": "x" * 501}, {"memo": "x" * 20_001}], ids=str)
+def test_with_the_key_of_a_form_that_was_sent_before_the_record_stays_hidden_outside_of_meaningful_use(cast, wrong):
+    address, form = address_of(cast), amendment(cast)["data"]
+    sent = cast.sophie.post(address, form)
+    change_practice(meaningful_use=False)
+    answers = [cast.sophie.post(address, form | wrong)]
+    for there in ("", f"/{new_key()}/saving", f"/{new_key()}/removal"):
+        answers.append(cast.sophie.post(f"/my-info/documents{there}", {"key": form["key"], "file": ""}))
+    assert [answer.status_code for answer in answers] == [404] * 4 and "165 cm" not in answers[0].text
+    assert cast.sophie.post(address, form).location == sent.location, "the same again is answered as the first time"
