@@ -123,6 +123,6 @@ def _page(value: RecordValue, form: Form, status: int = 200) -> Answer:
         form=form,
         decision_by=answer_by(RequestType.AMENDMENT),
         figures=_figures(),
-        from_value=", ".join((str(SECTIONS[says_now.section]), says_now.name, says_now.value)),
+        from_value=", ".join(filter(None, (str(SECTIONS[says_now.section]), says_now.name, says_now.value))),
         **_shown(record_of(visitor().person_id, opened=says_now.id)),
     )

@@ -141,7 +141,7 @@ def history_of(whole: Whole, value: Any) -> list[str]:
     """How a value came to say what it says, a sentence for each thing."""
     versions = [value, *whole.record.former.get(value.id, ())]
     said = [
-        f"Corrected on {day(after.corrected_at)} at the patient's request. Before: {before.value}"
+        f"Corrected on {day(after.corrected_at)} at the patient's request. Before: {before.value or before.name}"
         for after, before in zip(versions, versions[1:], strict=False)
     ]
     for one in whole.record.beside.get(value.id, ()):

@@ -320,3 +320,22 @@ def test_the_same_value_has_the_same_name_in_every_export(cast):
     first, second = bundle(cast), bundle(cast)
     names = [{one["fullUrl"] for one in made["entry"][1:]} for made in (first, second)]
     assert names[0] == names[1] and first["identifier"] != second["identifier"]
+
+
+GOUT = {
+    "resourceType": "Condition",
+    "code": {"text": "Gout", "coding": [{"system": "http://snomed.info/sct", "code": "90560007"}]},
+}
+
+
+def test_what_had_only_a_name_has_the_corrected_one_in_every_copy_and_the_old_code_no_more(cast):
+    saved(cast, fhir(GOUT | {"clinicalStatus": {"coding": [{"code": "active"}]}}))
+    correct(cast, "Gout", "Pseudogout")
+    assert [one.from_value for one in whole(cast).amendments] == ["Problem, Gout"]
+    must_be_valid(fhir_export.written(whole(cast)))
+    (condition,) = resources(cast, "Condition")
+    assert condition["code"] == {"text": "Pseudogout"} and condition["clinicalStatus"]["coding"][0]["code"] == "active"
+    (correction,) = (one for one in resources(cast, "Provenance") if "contained" in one)
+    assert correction["contained"][0]["code"] == GOUT["code"]
+    row = document(cast).xpath("//h:tr[h:td[1] = 'Pseudogout']", namespaces=HL7)[0]
+    assert "Before: Gout" in "".join(row.itertext()) and "90560007" not in "".join(row.itertext())
