@@ -16,7 +16,7 @@ from practice.errors import Invalid, NotVisible, Stale
 from practice.records import PAGE, Record, RecordValue, current_of, record_of, section_of, series_of, value_of
 from practice.settings import MenuItem, RequestType
 from web.answers import Answer, page, to
-from web.facts import SECTIONS, denial_facts, record_word, wanted_facts
+from web.facts import SECTIONS, denial_facts, record_word, standing_word, wanted_facts
 from web.formats import lazy_gettext as _l
 from web.forms import AtMost, Filled, Form, opened, page_number, tidy
 from web.gate import visitor
@@ -102,6 +102,7 @@ def _shown(record: Record) -> dict[str, object]:
         },
         "sections": SECTIONS,
         "word": record_word,
+        "standing": standing_word,
     }
 
 

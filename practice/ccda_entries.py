@@ -113,7 +113,6 @@ def _entry(statement: "etree._Element", section: Section, names: Names) -> Entry
         shown = _NOT_SO.get(section, NOT_PRESENT)
     low, high = _normal(statement)
     recorded_on, recorded_text = _when(statement)
-    status = statement.find("statusCode")
     return Entry(
         section,
         name,
@@ -126,9 +125,24 @@ def _entry(statement: "etree._Element", section: Section, names: Names) -> Entry
         recorded_text,
         code,
         system,
-        words(status.get("code")) if status is not None else "",
+        _status(statement, section),
         names.path(statement),
     )
+
+
+_STATUS = "33999-4"  # LOINC
+_STATUSES = {"55561003": "active", "73425007": "inactive", "413322009": "resolved", "421139008": "stopped"}  # SNOMED CT
+
+
+def _status(statement: "etree._Element", section: Section) -> str:
+    """As a status of its own says it, else as the concern around it, else the statement itself."""
+    for one in statement.findall("entryRelationship/observation"):
+        code, value = one.find("code"), one.find("value")
+        if code is not None and code.get("code") == _STATUS and value is not None and value.get("code") in _STATUSES:
+            return _STATUSES[value.get("code")]
+    concern = next(statement.iterancestors("act"), None) if section in CONCERNS else None
+    states = (one.find("statusCode") for one in (concern, statement) if one is not None)
+    return first(*(words(state.get("code")) for state in states if state is not None))
 
 
 def _value(value: "etree._Element | None", names: Names) -> tuple[str, str, float | None]:

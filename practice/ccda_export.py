@@ -11,7 +11,7 @@ from typing import Any
 from lxml import etree
 from lxml.builder import ElementMaker
 
-from practice.clinical_codes import CODE_OF, GENDERS, LOINC
+from practice.clinical_codes import CODE_OF, GENDERS, LOINC, system_of
 from practice.documents import Section
 from practice.exports import HEADS, ROOT, Whole, day, facts_of, history_of, plain, recorded, source_of, split, uuid_of
 
@@ -22,15 +22,10 @@ NOT_SAID = {"nullFlavor": "NI"}
 OTHER, UNKNOWN = {"nullFlavor": "OTH"}, {"nullFlavor": "UNK"}
 COLUMNS = ("Item", "Value", "Recorded", "Normal range", "Status", "Code", "Source", "History")
 SYSTEMS = {
-    "2.16.840.1.113883.6.1": "LOINC",
     "http://loinc.org": "LOINC",
-    "2.16.840.1.113883.6.96": "SNOMED CT",
     "http://snomed.info/sct": "SNOMED CT",
-    "2.16.840.1.113883.6.88": "RxNorm",
     "http://www.nlm.nih.gov/research/umls/rxnorm": "RxNorm",
-    "2.16.840.1.113883.6.90": "ICD-10-CM",
     "http://hl7.org/fhir/sid/icd-10-cm": "ICD-10-CM",
-    "2.16.840.1.113883.12.292": "CVX",
     "http://hl7.org/fhir/sid/cvx": "CVX",
 }
 Element = Any  # lxml comes without types
@@ -172,7 +167,8 @@ def _section(whole: Whole, section: Section, values: list[Any]) -> Element:
 def _row(whole: Whole, value: Any) -> list[Any]:
     ends = [f"{end:.10g}" if end is not None else "" for end in (value.low, value.high)]
     normal = f"{' to '.join(ends)} {value.unit}" if all(ends) else f"from {ends[0]}" if ends[0] else f"up to {ends[1]}"
-    code = " ".join(part for part in (SYSTEMS.get(value.code_system, value.code_system), value.code) if part)
+    system = system_of(value.code_system)
+    code = " ".join(part for part in (SYSTEMS.get(system, system), value.code) if part)
     return [
         value.name,
         ", ".join(part for part in (value.value, value.note) if part),

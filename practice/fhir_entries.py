@@ -144,7 +144,10 @@ def _entry(
     section: Section, one: dict[str, Any], path: str, name: str, code: str, system: str, value: str = "", **more: Any
 ) -> Entry:
     recorded_on, recorded_text = _when(one)
-    status = label(one.get("clinicalStatus")) or label(one.get("status")) or label(one.get("lifecycleStatus"))
+    places = (one.get(place) for place in ("clinicalStatus", "status", "lifecycleStatus"))
+    status = next(
+        filter(None, (text(place) or text(next(codings(place), {}).get("code")) or label(place) for place in places)), ""
+    )
     found = {"code": code, "code_system": system, "status": status, "path": path} | more
     return Entry(section, name, value, recorded_on=recorded_on, recorded_text=recorded_text, **found)
 

@@ -10,6 +10,7 @@ from practice import amendments, appointments, results
 from practice.amendments import UNDECIDED, Amendment, AmendmentState, Ground, amendment_of
 from practice.appointments import AppointmentState, appointment_of, proposed_times
 from practice.documents import Section
+from practice.record_imports import STAND
 from practice.requests import RequestVerb
 from practice.results import HandOver, Media, ResultState, media_of, result_of
 from practice.settings import RequestType
@@ -89,6 +90,27 @@ GROUNDS = {
     Ground.CORRECT: _l("The record is accurate and complete."),
 }
 """The basis of a denial, as the law has it."""
+
+
+STANDINGS = {
+    "active": _l("Active"),
+    "recurrence": _l("Active again"),
+    "relapse": _l("Active again"),
+    "on-hold": _l("On hold"),
+    "suspended": _l("On hold"),
+    "completed": _l("Completed"),
+    "stopped": _l("Stopped"),
+    "aborted": _l("Stopped"),
+    "inactive": _l("Inactive"),
+    "remission": _l("In remission"),
+    "resolved": _l("Resolved"),
+}
+"""How what goes on or is over stands, in the words of FHIR and of C-CDA."""
+
+
+def standing_word(one: Any) -> str:
+    """Of a value, or an entry of a document; empty where it does not say, or is of a section where all is over."""
+    return str(STANDINGS.get(one.status.lower(), "")) if one.section in STAND else ""
 
 
 def record_word(text: str) -> str:

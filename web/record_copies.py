@@ -10,7 +10,7 @@ from practice.access_log import PRINT
 from practice.errors import NotVisible
 from practice.exports import Format, Whole, take, whole_of
 from web.answers import Answer
-from web.facts import amendment_facts, record_word
+from web.facts import amendment_facts, record_word, standing_word
 from web.gate import visitor
 from web.record_imports import RecordDesk
 
@@ -39,4 +39,6 @@ def print_record(desk: RecordDesk) -> Answer:
     desk.note_view(PRINT)
     whole = whole_of(desk.patient)
     requests = [amendment_facts(asked) for asked in whole.amendments]
-    return desk.page("record_print", whole=whole, record=whole.record, requests=requests, word=record_word)
+    return desk.page(
+        "record_print", whole=whole, record=whole.record, requests=requests, word=record_word, standing=standing_word
+    )

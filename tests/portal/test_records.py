@@ -146,3 +146,10 @@ def test_what_has_only_a_name_is_corrected_by_name(cast):
     assert "<bdi>Pseudogout</bdi>" in page and "at your request. Before: <bdi>Gout</bdi>" in page
     assert "does not say Gout any more" in cast.sophie.get(f"/my-info/{key}/amendment").text
     assert "Before: <bdi>Gout</bdi>" in cast.sophie.get("/my-info/print").text
+
+
+def test_how_a_problem_stands_is_shown(cast):
+    resolved = {"clinicalStatus": {"coding": [{"code": "resolved"}]}, "onsetDateTime": "2020-05-01"}
+    saved(cast, fhir({"resourceType": "Condition", "code": {"text": "Gout"}} | resolved))
+    for page in ("/my-info", "/my-info/sections/problem", "/my-info/print"):
+        assert "May 1, 2020 · Resolved" in cast.sophie.get(page).text
