@@ -13,7 +13,7 @@ from lxml.builder import ElementMaker
 
 from practice.clinical_codes import CODE_OF, GENDERS, LOINC, system_of
 from practice.documents import Section
-from practice.exports import HEADS, ROOT, Whole, day, facts_of, history_of, plain, recorded, source_of, split, uuid_of
+from practice.exports import HEADS, ROOT, Whole, facts_of, history_of, plain, recorded, source_of, split, uuid_of
 
 MEDIA_TYPE = "application/xml"
 HL7 = "urn:hl7-org:v3"
@@ -143,7 +143,7 @@ def _sections(whole: Whole) -> Iterable[Element]:
         values = split(whole, section)[1] + _without_place(whole, section)
         if values or section not in HEADS:
             yield E.component(_section(whole, section, values))
-    rows = [[f"Request of {day(asked.created_at)}", _listed(facts_of(asked))] for asked in whole.amendments]
+    rows = [[f"Request of {whole.day(asked.created_at)}", _listed(facts_of(whole, asked))] for asked in whole.amendments]
     text = _table(("Request", "What was asked, decided and said"), rows) if rows else E.paragraph("None recorded")
     code = E.code(code="corrections", codeSystem=ROOT)
     yield E.component(E.section(code, E.title("Requests for correction"), E.text(text)))

@@ -219,7 +219,7 @@ class _Writer:
     # ---- Requests for correction
 
     def _correction(self, asked: Any) -> Iterator[Resource]:
-        facts = dict(facts_of(asked))
+        facts = dict(facts_of(self.whole, asked))
         request = self._message(asked, "request", self.me, self.we, asked.created_at, self._words(facts, "From", "To", "Memo"))
         request["payload"][0]["extension"] = [
             {"url": url, "valueString": text} for url, text in ((FROM, facts.get("From")), (TO, facts.get("To"))) if text
@@ -323,7 +323,7 @@ class _Writer:
         return filled({"title": section.value, "code": {"coding": [coding]}, "text": text, "entry": entries})
 
     def _requests(self) -> Resource:
-        lines = [", ".join(f"{name}: {said}" for name, said in facts_of(asked)) for asked in self.whole.amendments]
+        lines = [", ".join(f"{name}: {said}" for name, said in facts_of(self.whole, asked)) for asked in self.whole.amendments]
         return self._own_section("Requests for correction", "corrections", lines, self.corrections)
 
     def _brought(self) -> Resource:

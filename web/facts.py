@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from practice import amendments, appointments, results
-from practice.amendments import UNDECIDED, Amendment, AmendmentState, Ground, amendment_of
+from practice.amendments import UNDECIDED, Amendment, AmendmentState, Ground, amendment_of, value_now
 from practice.appointments import AppointmentState, appointment_of, proposed_times
 from practice.documents import Section
 from practice.record_imports import STAND
@@ -179,7 +179,7 @@ class Asked:
 
 
 def asked_of(opened: Opened) -> Asked:
-    """The request of a thread; two statements at most, none for Others.
+    """The request of a thread; three statements at most, none for Others.
 
     One that was handed on may have another type than it was sent as: the request goes along, whichever it is.
     """
@@ -257,7 +257,10 @@ def _amendment(thread: int) -> Asked | None:
     found = amendment_of(thread)
     if found is None:
         return None
-    return Asked(amendment_facts(found), amendments.steps_of(found), amendment=found)
+    says_now = value_now(found) if found.state in UNDECIDED else None
+    is_other = says_now is not None and says_now.id != found.value_id  # another request was accepted meanwhile
+    now_ = [(_("The record says now"), value_words(says_now))] if is_other else []
+    return Asked(amendment_facts(found) + now_, amendments.steps_of(found), amendment=found)
 
 
 def amendment_facts(found: Any) -> Facts:
@@ -273,6 +276,17 @@ def amendment_facts(found: Any) -> Facts:
         *denial_facts(found),
     ]
     return _filled(facts)
+
+
+def printed_facts(asked: Any) -> Facts:
+    """Of a row that has the request's `created_at` too: all that there is of it."""
+    facts = [(_("Asked on"), long_day(asked.created_at)), *amendment_facts(asked), (_("Memo"), asked.memo)]
+    return _filled(facts)
+
+
+def value_words(value: Any) -> str:
+    """A value with its section, as *From* says it."""
+    return ", ".join(filter(None, (str(SECTIONS[value.section]), value.name, value.value)))
 
 
 def wanted_facts(asked: Any) -> Facts:
