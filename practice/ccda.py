@@ -1,6 +1,7 @@
 """Reads C-CDA (HL7 CDA R2): header, and sections by their LOINC code, whatever templates and prefixes they name."""
 
 import re
+from itertools import islice
 
 from lxml import etree
 
@@ -8,6 +9,7 @@ from practice.ccda_entries import entries_of, is_of_relative, narrative_of
 from practice.ccda_words import Names, child_text, first
 from practice.clinical_codes import DOCUMENT_TYPES, GENDERS, NAMES, SECTIONS
 from practice.documents import (
+    ENTRIES_MAX,
     OF_RELATIVE,
     UNKNOWN_GENDER,
     Document,
@@ -20,6 +22,7 @@ from practice.documents import (
     Unreadable,
     day,
     in_sections,
+    must_be_few,
     notes_on,
     words,
 )
@@ -57,7 +60,9 @@ def read(content: bytes) -> Document:
     patient, found = _header(root, names, notes)
     unread: list[Unread] = []
     for section in root.iter("section"):
+        must_be_few(found, unread)
         _read_section(section, names, found, unread)
+    must_be_few(found, unread)
     code = root.find("code")
     said = code.get("code", "") if code is not None else ""
     if said not in DOCUMENT_TYPES and not re.fullmatch(r"\d{1,7}-\d", said):
@@ -127,11 +132,12 @@ def _read_section(section: "etree._Element", names: Names, found: list[Entry], u
         return
     title, read, refused = child_text(section, "title") or kind, [], []
     for entry in entries:
-        made = entries_of(entry, kind, names)
+        made = list(islice(entries_of(entry, kind, names), ENTRIES_MAX + 1))
         read += [one for one in made if isinstance(one, Entry)]
         refused += [Unread(title, one.path, one.reason) for one in made if isinstance(one, Unread)]
         if not made and entry.get("nullFlavor") is None and len(entry):
             unread.append(Unread(title, names.path(entry)))
+        must_be_few(read, refused, unread)
     unread += refused
     found += read or ([] if refused else narrative_of(section, kind, names))  # its text says of those too
 

@@ -4,7 +4,7 @@ Nothing here or in the readers touches the database; the file itself is never ch
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
@@ -13,6 +13,7 @@ from typing import Any
 from practice.errors import Refused
 
 SIZE_MAX = 10 * 1024 * 1024  # bytes
+ENTRIES_MAX = 10_000  # of one document, with what is not read: more would hold up whoever else writes
 TEXT_MAX = 2000  # code points of one value; what is longer is cut
 EARLIEST = 1850  # nobody alive was anything before
 LATEST = 2200
@@ -141,6 +142,12 @@ NO_BIRTH_DATE = Note("The document does not say a birth date that can be read.")
 
 NO_DATE = "A date is none that there can be (%(text)s). Such dates are kept as they are written."
 _PART_OF_DATE = re.compile(r"(\d{4})(-?(0[1-9]|1[0-2]))?([+-]\d{4})?")
+
+
+def must_be_few(*found: Sized) -> None:
+    """Asked while reading, so that much is refused before all of it is read. Raises Unreadable."""
+    if sum(map(len, found)) > ENTRIES_MAX:
+        raise Unreadable("This document has more than 10,000 entries. Ask for a part of it, such as the last years.")
 
 
 def notes_on(patient: Patient, entries: list[Entry]) -> list[Note]:

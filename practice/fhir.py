@@ -20,6 +20,7 @@ from practice.documents import (
     Unreadable,
     day,
     in_sections,
+    must_be_few,
     notes_on,
     words,
 )
@@ -52,6 +53,7 @@ def read(content: bytes) -> Document:
         entries += made
         if not made and kind not in HEADER:
             unread.append(Unread(words(kind), where, reason))
+        must_be_few(entries, unread)
     summary = next((one for _, _, one in found if one["resourceType"] == "Composition"), {})
     made_on = day(text(summary.get("date")) or text(found[0][2].get("timestamp")))[0]
     maker = _maker(summary, resources)

@@ -61,6 +61,10 @@ def dicts(found: Any) -> list[dict[str, Any]]:
     return [one for one in (found if isinstance(found, list) else [found]) if isinstance(one, dict)]
 
 
+def contained_of(one: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {f"#{part.get('id')}": part for part in dicts(one.get("contained"))}
+
+
 def codings(concept: Any) -> Iterator[dict[str, Any]]:
     for one in dicts(concept):
         yield from dicts(one.get("coding"))
@@ -90,6 +94,7 @@ class Resources:
     def __init__(self, found: list[tuple[str, str, dict[str, Any]]]) -> None:
         self._by_name: dict[str, dict[str, Any]] = {}
         self._sections: dict[int, Section] = {}
+        self._contained: dict[int, dict[str, dict[str, Any]]] = {}
         for url, _, one in found:
             self._by_name |= {name: one for name in (url, f"{one['resourceType']}/{one.get('id')}") if name}
         for _, _, one in found:
@@ -109,7 +114,9 @@ class Resources:
     def get(self, reference: Any, inside: dict[str, Any] | None = None) -> dict[str, Any] | None:
         target = text(reference.get("reference")) if isinstance(reference, dict) else ""
         if target.startswith("#") and inside:
-            return next((one for one in dicts(inside.get("contained")) if f"#{one.get('id')}" == target), None)
+            if id(inside) not in self._contained:
+                self._contained[id(inside)] = contained_of(inside)
+            return self._contained[id(inside)].get(target)
         return self._by_name.get(target) or self._by_name.get("/".join(target.split("/_history")[0].split("/")[-2:]))
 
     def section(self, one: dict[str, Any]) -> Section | None:

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from practice.documents import CALLED_OFF, ENTERED_IN_ERROR, OTHER_PATIENT
-from practice.fhir_entries import dicts, states_of, text
+from practice.fhir_entries import contained_of, dicts, states_of, text
 
 Found = tuple[str, str, dict[str, Any]]  # address, JSON Pointer and resource
 
@@ -37,15 +37,16 @@ class Whose:
         about = _about(one)
         if not about:
             return not self.is_of_many or one["resourceType"] == "Practitioner"
-        return all(self._is(reference, url, one) for reference in about)
+        inside = contained_of(one)
+        return all(self._is(reference, url, inside) for reference in about)
 
-    def _is(self, reference: dict[str, Any], url: str, one: dict[str, Any]) -> bool:
+    def _is(self, reference: dict[str, Any], url: str, inside: dict[str, dict[str, Any]]) -> bool:
         name = self._name(reference, url)
         if not name:
             return text(reference["identifier"].get("value")) in self._numbers
         if name.startswith("#"):
-            inside = next((part for part in dicts(one.get("contained")) if f"#{part.get('id')}" == name), None)
-            return inside is self.person or (inside is not None and _is_same(inside, self.person))
+            there = inside.get(name, {})
+            return there is self.person or _is_same(there, self.person)
         return name in self._ours
 
     def _name(self, reference: dict[str, Any], url: str) -> str:

@@ -27,7 +27,6 @@ from practice.reading import read
 from practice.records import RecordDocument, RecordValue
 from practice.settings import MenuItem, SwitchedOff, is_on, the_practice
 
-ENTRIES_MAX = 10_000  # of one document: more would hold up whoever else writes
 NOT_SAVED_MAX = 20  # of one person
 A_DAY_MAX = 50  # that a patient brings
 KEPT = timedelta(days=1)  # what is not saved
@@ -128,12 +127,9 @@ def bring(patient: int, *, name: str, stream: BinaryIO, form_key: str, by: Actor
 def _read(bytes_: Stored) -> Document:
     bytes_.file.seek(0)
     try:
-        document = read(bytes_.file.read())
+        return read(bytes_.file.read())
     except Unreadable as error:
         raise Invalid("file", str(error)) from error
-    if len(document.entries) > ENTRIES_MAX:
-        raise Invalid("file", "This document has more than 10,000 entries. Ask for a part of it, such as the last years.")
-    return document
 
 
 def _must_be_on(session: Session, patient: int, by: Actor) -> None:

@@ -318,3 +318,67 @@ def test_what_a_c_cda_withdraws_or_says_of_a_relative_is_no_fact_of_the_patient(
 @pytest.mark.parametrize("content", [problems_of('negationInd="true">'), problems_of(">", concern='negationInd="1"')])
 def test_a_negation_holds_for_all_that_stands_in_it(content):
     assert [one.value for one in read(content).sections[Section.PROBLEM]] == ["Not present"]
+
+
+# ---- Much of it ----------------------------------------------------------------------------------
+
+OBSERVATION = "<observation><code displayName='Pulse'/><value value='71' unit='/min'/></observation>"
+ROW = "<tr><td>Pulse</td><td>71</td></tr>"
+LONG = f'<text><content ID="long">{"Pulse " * 100_000}</content></text>'
+NAMED = '<entry><observation><code code="1"><originalText><reference value="#long"/></originalText></code></observation></entry>'
+
+
+def vitals(inside):
+    before, after = ccda().split("<entry><organizer>")
+    return f"{before}{inside}</section></component>{after.partition('</section></component>')[2]}".encode()
+
+
+def conditions(number, of):
+    return [problem(f"Patient/{n % of}") | {"id": str(n)} for n in range(number)]
+
+
+def family(number):
+    people = [{"resourceType": "Patient", "id": str(n), "name": [{"family": str(n)}]} for n in range(number)]
+    return json.dumps([*people, *conditions(number, number)]).encode()
+
+
+TEAM = {
+    "resourceType": "CareTeam",
+    "contained": [{"resourceType": "Practitioner", "id": str(n), "name": [{"text": str(n)}]} for n in range(9_000)],
+    "participant": [{"member": {"reference": f"#{n}"}} for n in range(9_000)],
+}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        vitals(f"<entry>{OBSERVATION}</entry>" * 100_000),
+        vitals(f"<entry><organizer>{f'<component>{OBSERVATION}</component>' * 90_000}</organizer></entry>"),
+        vitals(f"<text><table><tbody>{ROW * 100_000}</tbody></table></text>"),
+        vitals("<entry><act/></entry>" * 100_000),
+        resources(*conditions(50_000, 2)),
+        family(20_000),
+    ],
+    ids=["entries", "one entry", "rows", "unread", "resources", "patients"],
+)
+def test_too_much_is_refused_before_all_of_it_is_read(content):
+    began = time.process_time()
+    with pytest.raises(Unreadable, match="more than 10,000 entries"):
+        read(content)
+    assert time.process_time() - began < 8
+
+
+@pytest.mark.parametrize(
+    ("content", "number"),
+    [
+        (vitals(f"<entry>{OBSERVATION}</entry>" * 9_000), 9_000),
+        (vitals(LONG + NAMED * 9_000), 9_000),
+        (family(4_000), 1),
+        (json.dumps([TEAM]).encode(), 9_000),
+    ],
+    ids=["entries", "one text for all", "patients", "care team"],
+)
+def test_much_is_read_in_a_time_that_grows_with_it_alone(content, number):
+    began = time.process_time()
+    assert max(map(len, read(content).sections.values())) >= number
+    assert time.process_time() - began < 8

@@ -8,7 +8,7 @@ from io import BytesIO
 import pytest
 import sqlalchemy as sa
 
-from practice import amendments, jobs, record_imports
+from practice import amendments, documents, jobs, record_imports
 from practice.attachments import every_file, sweep
 from practice.db import COMMAND, Audit, clock_at, db, new_key, now, transaction
 from practice.documents import Section
@@ -285,7 +285,7 @@ def test_only_in_meaningful_use_mode(cast):
 
 
 def test_there_is_an_end_to_what_is_brought(cast, monkeypatch):
-    monkeypatch.setattr(record_imports, "ENTRIES_MAX", 4)
+    monkeypatch.setattr(documents, "ENTRIES_MAX", 4)
     with pytest.raises(Invalid, match=r"10,000 entries"):
         brought(cast, fhir(measured(value=1), measured(value=2)))
     monkeypatch.undo()
