@@ -24,6 +24,7 @@ from practice.documents import (
     in_sections,
     must_be_few,
     notes_on,
+    short,
     words,
 )
 
@@ -66,10 +67,10 @@ def read(content: bytes) -> Document:
     code = root.find("code")
     said = code.get("code", "") if code is not None else ""
     if said not in DOCUMENT_TYPES and not re.fullmatch(r"\d{1,7}-\d", said):
-        notes.append(Note(UNKNOWN_KIND, {"code": said or "-"}))
+        notes.append(Note(UNKNOWN_KIND, {"code": short(words(said)) or "-"}))
     body = root.find("component/nonXMLBody/text")
     if body is not None:
-        notes.append(Note(NO_SECTIONS.text, {"type": words(body.get("mediaType")) or "-"}))
+        notes.append(Note(NO_SECTIONS.text, {"type": short(words(body.get("mediaType"))) or "-"}))
     title = child_text(root, "title") or DOCUMENT_TYPES.get(said, "")
     maker = first(
         child_text(root, "custodian/assignedCustodian/representedCustodianOrganization/name"),
@@ -101,6 +102,8 @@ def _parse(content: bytes) -> tuple["etree._ElementTree", bool]:
     except etree.XMLSyntaxError as error:
         if _is_too_deep(error, parser):
             raise Unreadable("This file is nested too deeply to be a medical document.") from error
+        if error.code == etree.ErrorTypes.ERR_UNSUPPORTED_ENCODING:
+            raise Unreadable("This XML is in an encoding that is not known. Ask for it in UTF-8.") from error
         if b"ClinicalDocument" in plain and not _END.search(plain[-4096:]):
             raise Unreadable("This file ends too early: only a part of it has arrived. Please upload it again.") from error
         root, is_repaired = etree.fromstring(content, etree.XMLParser(recover=True, **_SAFE)), True
@@ -173,7 +176,7 @@ def _header(root: "etree._Element", names: Names, notes: list[Note]) -> tuple[Pa
     gender = person.find("administrativeGenderCode")
     said = gender.get("code", "") if gender is not None else ""
     if said and said.upper() not in GENDERS:
-        notes.append(Note(UNKNOWN_GENDER, {"code": words(said)}))
+        notes.append(Note(UNKNOWN_GENDER, {"code": short(words(said))}))
     ids = tuple((one.get("root", ""), one.get("extension", "")) for one in role.findall("id") if one.get("extension"))
     patient = Patient(last, first_name, middle, dob, dob_text, GENDERS.get(said.upper(), ""), ids)
     at = names.path(role)

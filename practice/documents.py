@@ -15,6 +15,7 @@ from practice.errors import Refused
 SIZE_MAX = 10 * 1024 * 1024  # bytes
 ENTRIES_MAX = 10_000  # of one document, with what is not read: more would hold up whoever else writes
 TEXT_MAX = 2000  # code points of one value; what is longer is cut
+SHORT = 60  # code points
 EARLIEST = 1850  # nobody alive was anything before
 LATEST = 2200
 
@@ -154,7 +155,7 @@ def notes_on(patient: Patient, entries: list[Entry]) -> list[Note]:
     notes = [NO_NAME] * (not (patient.last or patient.first)) + [NO_BIRTH_DATE] * (patient.dob is None)
     wrong = (entry.recorded_text for entry in entries if entry.recorded_text[:4].isdecimal() and _is_wrong(entry.recorded_text))
     first = next(wrong, "")
-    return notes + [Note(NO_DATE, {"text": first})] * bool(first)
+    return notes + [Note(NO_DATE, {"text": short(first)})] * bool(first)
 
 
 def _is_wrong(date_text: str) -> bool:
@@ -177,6 +178,11 @@ def words(text: Any) -> str:
     if "\0" in text or not text.isascii():
         text = _NO_TEXT.sub("", text)
     return " ".join(text.split())[:TEXT_MAX]
+
+
+def short(text: str) -> str:
+    """A code or date of a document, for a sentence about it."""
+    return text if len(text) <= SHORT else f"{text[:SHORT]}…"
 
 
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")  # no database takes it

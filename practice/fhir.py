@@ -22,6 +22,7 @@ from practice.documents import (
     in_sections,
     must_be_few,
     notes_on,
+    short,
     words,
 )
 from practice.fhir_entries import Resources, dicts, entries_of, label, text
@@ -84,15 +85,20 @@ def _load(content: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise Unreadable("This file is not text in UTF-8.") from error
     try:
-        return json.loads(said)
+        return _json(said)
     except ValueError as error:
         try:  # one a line
-            lines = [json.loads(line) for line in said.splitlines() if line.strip()]
+            lines = [_json(line) for line in said.split("\n") if line.strip()]  # texts may hold other ends of lines
         except ValueError:
             lines = []
         if len(lines) < 2:
             raise Unreadable("This JSON is damaged, or only a part of it has arrived. Please upload it again.") from error
         return lines
+
+
+def _json(text: str) -> Any:
+    """Numbers keep the text they have: a float knows neither 1.90 nor 1e400."""
+    return json.loads(text, parse_float=str, parse_constant=str)
 
 
 def _resources(found: Any, path: str, url: str = "") -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -149,7 +155,7 @@ def _patient(person: dict[str, Any], notes: list[Note]) -> Patient:
     dob, dob_text = day(text(person.get("birthDate")))
     said = text(person.get("gender"))
     if said and said != "unknown" and said.upper() not in GENDERS:
-        notes.append(Note(UNKNOWN_GENDER, {"code": said}))
+        notes.append(Note(UNKNOWN_GENDER, {"code": short(said)}))
     ids = tuple(
         (text(one.get("system")), text(one.get("value"))) for one in dicts(person.get("identifier")) if text(one.get("value"))
     )

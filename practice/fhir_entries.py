@@ -261,15 +261,38 @@ def _value(one: dict[str, Any]) -> dict[str, Any]:
     """`value` as shown, `unit`, `number`."""
     quantity = one.get("valueQuantity")
     if isinstance(quantity, dict):
-        amount, unit = text(quantity.get("value")), text(quantity.get("unit")) or text(quantity.get("code"))
-        shown = f"{text(quantity.get('comparator'))} {amount} {unit}".strip() if amount else ""
-        return {"value": shown, "unit": unit, "number": number(quantity.get("value"))}
+        return {"value": _amount(quantity), "unit": _unit(quantity), "number": number(quantity.get("value"))}
     shown = label(one.get("valueCodeableConcept")) or label(one.get("interpretation")) * (not _has_value(one))
     for place in ("valueString", "valueInteger", "valueDateTime", "valueTime", "valueDecimal"):
         shown = shown or text(one.get(place))
     if isinstance(one.get("valueBoolean"), bool):
         shown = "Yes" if one["valueBoolean"] else "No"
+    shown = shown or _of_two(one)
     return {"value": shown, "unit": "", "number": number(one.get("valueInteger"))}
+
+
+def _amount(quantity: Any) -> str:
+    amount = text(quantity.get("value")) if isinstance(quantity, dict) else ""
+    return f"{text(quantity.get('comparator'))} {amount} {_unit(quantity)}".strip() if amount else ""
+
+
+def _unit(quantity: dict[str, Any]) -> str:
+    return text(quantity.get("unit")) or text(quantity.get("code"))
+
+
+def _of_two(one: dict[str, Any]) -> str:
+    """A titre, a range, a time from when to when."""
+    for place, ends, between in (
+        ("valueRatio", ("numerator", "denominator"), " : "),
+        ("valueRange", ("low", "high"), " – "),
+        ("valuePeriod", ("start", "end"), " – "),
+    ):
+        if isinstance(found := one.get(place), dict):
+            said = [_amount(found.get(end)) or text(found.get(end)) for end in ends]
+            if all(said) or place == "valueRatio":
+                return between.join(filter(None, said))
+            return f"≥ {said[0]}" if said[0] else f"≤ {said[1]}" if said[1] else ""
+    return ""
 
 
 def _has_value(one: dict[str, Any]) -> bool:

@@ -382,3 +382,59 @@ def test_much_is_read_in_a_time_that_grows_with_it_alone(content, number):
     began = time.process_time()
     assert max(map(len, read(content).sections.values())) >= number
     assert time.process_time() - began < 8
+
+
+# ---- Odd texts and numbers -----------------------------------------------------------------------
+
+
+def vital(**value):
+    return {"resourceType": "Observation", "category": coded("vital-signs"), "code": {"text": "Height"}} | value
+
+
+def test_a_text_may_hold_any_end_of_a_line():
+    said = json.dumps(vital(valueString="one\u2028two\x85three"), ensure_ascii=False).encode()
+    (height,) = read(PATIENT + b"\r\n" + said + b"\r\n").sections[Section.VITALS]
+    assert height.value == "one two three"
+
+
+@pytest.mark.parametrize(
+    ("said", "value", "amount"),
+    [("NaN", "NaN cm", None), ("1e400", "1e400 cm", None), ("-Infinity", "-Infinity cm", None), ("1.90", "1.90 cm", 1.9)],
+)
+def test_a_number_is_kept_as_it_is_written(said, value, amount):
+    content = resources(vital(valueQuantity={"value": 7, "unit": "cm"})).replace(b'"value": 7', f'"value": {said}'.encode())
+    (height,) = read(content).sections[Section.VITALS]
+    assert (height.value, height.number) == (value, amount)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ({"valueRatio": {"numerator": {"value": 1}, "denominator": {"value": 128}}}, "1 : 128"),
+        ({"valueRatio": {"numerator": {"value": 5, "unit": "mg"}, "denominator": {"value": 2, "unit": "mL"}}}, "5 mg : 2 mL"),
+        ({"valueRange": {"low": {"value": 1, "unit": "cm"}, "high": {"value": 2, "unit": "cm"}}}, "1 cm – 2 cm"),
+        ({"valueRange": {"low": {"value": 1, "unit": "cm"}}}, "≥ 1 cm"),
+        ({"valueRange": {"high": {"value": 2}}}, "≤ 2"),
+        ({"valuePeriod": {"start": "2020-01-01", "end": "2020-02-01"}}, "2020-01-01 – 2020-02-01"),
+        ({"valueRatio": {"numerator": 7}}, "7"),
+        ({"valueRange": None}, ""),
+    ],
+)
+def test_values_of_two_parts_are_read(value, shown):
+    (height,) = read(resources(vital(**value))).sections[Section.VITALS]
+    assert (height.value, height.number) == (shown, None)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [ccda(code="x" * 1000).encode(), ccda(gender="x" * 1000).encode(), resources(patient={"gender": "x" * 1000})],
+    ids=["kind", "gender", "FHIR"],
+)
+def test_a_long_code_is_cut_in_a_note(content):
+    (note,) = read(content).notes
+    assert len(str(note)) < 200 and "xxx…)" in str(note)
+
+
+def test_an_encoding_that_is_not_known_is_called_that():
+    with refused_at_once("encoding that is not known"):
+        read(b'<?xml version="1.0" encoding="foo"?>' + ccda().encode())
