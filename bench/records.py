@@ -73,7 +73,7 @@ def page(found: list[Read], folder: Path, memory: float) -> str:
 # ---- Written again -------------------------------------------------------------------------------
 
 WRITERS = {"FHIR R4": fhir_export.written, "C-CDA": ccda_export.written}
-PRACTICE = SimpleNamespace(name="Practice", phone="", address="")
+PRACTICE = SimpleNamespace(name="Practice", phone="", address="", time_zone="UTC")
 OF_NO_DOCUMENT = {"note": "", "corrected_at": None, "document_key": None, "document_title": "", "maker": "", "made_on": None}
 
 

@@ -16,7 +16,7 @@ from practice.errors import Invalid, NotVisible, Stale
 from practice.records import PAGE, Record, RecordValue, current_of, record_of, section_of, series_of, value_of
 from practice.settings import MenuItem, RequestType
 from web.answers import Answer, page, to
-from web.facts import SECTIONS, denial_facts, record_word, wanted_facts
+from web.facts import SECTIONS, denial_facts, record_word, standing_word, value_words, wanted_facts
 from web.formats import lazy_gettext as _l
 from web.forms import AtMost, Filled, Form, opened, page_number, tidy
 from web.gate import visitor
@@ -102,6 +102,7 @@ def _shown(record: Record) -> dict[str, object]:
         },
         "sections": SECTIONS,
         "word": record_word,
+        "standing": standing_word,
     }
 
 
@@ -112,6 +113,7 @@ def _figures() -> dict[Section, list[Figure]]:
 
 
 def _page(value: RecordValue, form: Form, status: int = 200) -> Answer:
+    must_be_on(MenuItem.MY_INFO)  # what was sent before is answered, but the record is not shown
     says_now = current_of(db.session(), value.id)
     return page(
         "portal/my_info.html",
@@ -122,6 +124,6 @@ def _page(value: RecordValue, form: Form, status: int = 200) -> Answer:
         form=form,
         decision_by=answer_by(RequestType.AMENDMENT),
         figures=_figures(),
-        from_value=", ".join((str(SECTIONS[says_now.section]), says_now.name, says_now.value)),
+        from_value=value_words(says_now),
         **_shown(record_of(visitor().person_id, opened=says_now.id)),
     )

@@ -117,7 +117,7 @@ def request_amendment(patient: int, value_key: str, *, to: str, memo: str, form_
                     thread_id=sent.thread_id,
                     state=AmendmentState.QUEUED,
                     value_id=value.id,
-                    from_value=", ".join((value.section, value.name, value.value)),
+                    from_value=", ".join(filter(None, (value.section, value.name, value.value))),
                     to_value=to,
                     memo=memo,
                     due_at=due_at,

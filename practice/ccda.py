@@ -1,13 +1,16 @@
 """Reads C-CDA (HL7 CDA R2): header, and sections by their LOINC code, whatever templates and prefixes they name."""
 
 import re
+from itertools import islice
 
 from lxml import etree
 
-from practice.ccda_entries import entries_of, narrative_of
+from practice.ccda_entries import entries_of, is_of_relative, narrative_of
 from practice.ccda_words import Names, child_text, first
 from practice.clinical_codes import DOCUMENT_TYPES, GENDERS, NAMES, SECTIONS
 from practice.documents import (
+    ENTRIES_MAX,
+    OF_RELATIVE,
     UNKNOWN_GENDER,
     Document,
     Entry,
@@ -19,7 +22,9 @@ from practice.documents import (
     Unreadable,
     day,
     in_sections,
+    must_be_few,
     notes_on,
+    short,
     words,
 )
 
@@ -56,14 +61,16 @@ def read(content: bytes) -> Document:
     patient, found = _header(root, names, notes)
     unread: list[Unread] = []
     for section in root.iter("section"):
+        must_be_few(found, unread)
         _read_section(section, names, found, unread)
+    must_be_few(found, unread)
     code = root.find("code")
     said = code.get("code", "") if code is not None else ""
     if said not in DOCUMENT_TYPES and not re.fullmatch(r"\d{1,7}-\d", said):
-        notes.append(Note(UNKNOWN_KIND, {"code": said or "-"}))
+        notes.append(Note(UNKNOWN_KIND, {"code": short(words(said)) or "-"}))
     body = root.find("component/nonXMLBody/text")
     if body is not None:
-        notes.append(Note(NO_SECTIONS.text, {"type": words(body.get("mediaType")) or "-"}))
+        notes.append(Note(NO_SECTIONS.text, {"type": short(words(body.get("mediaType"))) or "-"}))
     title = child_text(root, "title") or DOCUMENT_TYPES.get(said, "")
     maker = first(
         child_text(root, "custodian/assignedCustodian/representedCustodianOrganization/name"),
@@ -95,6 +102,8 @@ def _parse(content: bytes) -> tuple["etree._ElementTree", bool]:
     except etree.XMLSyntaxError as error:
         if _is_too_deep(error, parser):
             raise Unreadable("This file is nested too deeply to be a medical document.") from error
+        if error.code == etree.ErrorTypes.ERR_UNSUPPORTED_ENCODING:
+            raise Unreadable("This XML is in an encoding that is not known. Ask for it in UTF-8.") from error
         if b"ClinicalDocument" in plain and not _END.search(plain[-4096:]):
             raise Unreadable("This file ends too early: only a part of it has arrived. Please upload it again.") from error
         root, is_repaired = etree.fromstring(content, etree.XMLParser(recover=True, **_SAFE)), True
@@ -121,13 +130,19 @@ def _read_section(section: "etree._Element", names: Names, found: list[Entry], u
         if entries or child_text(section, "text"):
             unread.append(Unread(child_text(section, "title") or names.label(section.find("code")) or "-", names.path(section)))
         return
-    read = []
+    if any(is_of_relative(one) for one in (section, *section.iterancestors("section"))):
+        unread.append(Unread(child_text(section, "title") or kind, names.path(section), OF_RELATIVE))
+        return
+    title, read, refused = child_text(section, "title") or kind, [], []
     for entry in entries:
-        made = entries_of(entry, kind, names)
-        read += made
+        made = list(islice(entries_of(entry, kind, names), ENTRIES_MAX + 1))
+        read += [one for one in made if isinstance(one, Entry)]
+        refused += [Unread(title, one.path, one.reason) for one in made if isinstance(one, Unread)]
         if not made and entry.get("nullFlavor") is None and len(entry):
-            unread.append(Unread(child_text(section, "title") or kind, names.path(entry)))
-    found += read or narrative_of(section, kind, names)
+            unread.append(Unread(title, names.path(entry)))
+        must_be_few(read, refused, unread)
+    unread += refused
+    found += read or ([] if refused else narrative_of(section, kind, names))  # its text says of those too
 
 
 # ---- The header ----------------------------------------------------------------------------------
@@ -161,7 +176,7 @@ def _header(root: "etree._Element", names: Names, notes: list[Note]) -> tuple[Pa
     gender = person.find("administrativeGenderCode")
     said = gender.get("code", "") if gender is not None else ""
     if said and said.upper() not in GENDERS:
-        notes.append(Note(UNKNOWN_GENDER, {"code": words(said)}))
+        notes.append(Note(UNKNOWN_GENDER, {"code": short(words(said))}))
     ids = tuple((one.get("root", ""), one.get("extension", "")) for one in role.findall("id") if one.get("extension"))
     patient = Patient(last, first_name, middle, dob, dob_text, GENDERS.get(said.upper(), ""), ids)
     at = names.path(role)

@@ -3,41 +3,85 @@
 import re
 from collections.abc import Iterator
 from datetime import date
+from itertools import chain, islice
+from typing import NamedTuple
 
 from lxml import etree
 
 from practice.ccda_words import Names, child_text, first, text_of
-from practice.documents import Entry, Section, day, number, words
+from practice.documents import (
+    ENTERED_IN_ERROR,
+    ENTRIES_MAX,
+    NOT_DONE,
+    NOT_GIVEN,
+    NOT_PRESENT,
+    NOT_TAKEN,
+    OF_RELATIVE,
+    Entry,
+    Section,
+    Unread,
+    day,
+    number,
+    words,
+)
 
 STATEMENTS = ("observation", "act", "substanceAdministration", "supply", "procedure", "organizer", "encounter")
 CONCERNS = (Section.ALLERGY, Section.PROBLEM)  # an act around each observation
+_NOT_SO = {Section.IMMUNIZATION: NOT_GIVEN, Section.MEDICATION: NOT_TAKEN, Section.PROCEDURE: NOT_DONE}
 _RANGE = re.compile(r"\s*([-+]?[\d.]+)\s*(?:-|–|to)\s*([-+]?[\d.]+)")
 
 
-def entries_of(entry: "etree._Element", section: Section, names: Names) -> list[Entry]:
-    """What one entry says, each thing once; none where it says nothing."""
-    found = (_entry(statement, section, names) for top in _inside(entry) for statement in _single(top, section))
-    return [made for made in found if made]
+class Around(NamedTuple):
+    """What a statement has of itself and of what it stands in: each is looked at once, as an organizer may hold very much."""
+
+    is_negated: bool = False
+    reason: str = ""  # why it is no fact of the patient
+    status: str = ""
+
+
+def entries_of(entry: "etree._Element", section: Section, names: Names) -> Iterator[Entry | Unread]:
+    """What one entry says, each thing once, and what of it is no fact of the patient; none where it says nothing."""
+    for top in _inside(entry):
+        for statement, around in _single(top, section, Around()):
+            if around.reason:
+                yield Unread(section, names.path(statement), around.reason)
+            elif made := _entry(statement, section, names, around):
+                yield made
+
+
+def is_of_relative(element: "etree._Element") -> bool:
+    return element.find("subject/relatedSubject") is not None
+
+
+def _with(statement: "etree._Element", around: Around) -> Around:
+    """A concern knows better how it stands than what it is about, which is completed once it is said."""
+    state = statement.find("statusCode")
+    status = words(state.get("code")) if state is not None else ""
+    why_not = OF_RELATIVE if is_of_relative(statement) else ENTERED_IN_ERROR if status == "nullified" else ""
+    is_negated = any(one is not None and one.get("negationInd") in ("true", "1") for one in (statement, statement.getparent()))
+    return Around(around.is_negated or is_negated, around.reason or why_not, around.status or status)
 
 
 def _inside(element: "etree._Element") -> Iterator["etree._Element"]:
     return (child for child in element if child.tag in STATEMENTS)
 
 
-def _single(statement: "etree._Element", section: Section) -> Iterator["etree._Element"]:
+def _single(statement: "etree._Element", section: Section, around: Around) -> Iterator[tuple["etree._Element", Around]]:
     """The statements of their own: of an organizer its parts, of a concern what it is about. libxml2 bounds the depth."""
     parts: list[etree._Element] = []
+    around = _with(statement, around)
     if statement.tag == "organizer":
         parts = [part for component in statement.findall("component") for part in _inside(component)]
+        around = around._replace(status="")
     elif statement.tag == "act" and section in CONCERNS:
         parts = statement.findall("entryRelationship/observation")
     if not parts:
-        yield statement
+        yield statement, around
     for part in parts:
-        yield from _single(part, section)
+        yield from _single(part, section, around)
 
 
-def _entry(statement: "etree._Element", section: Section, names: Names) -> Entry | None:
+def _entry(statement: "etree._Element", section: Section, names: Names, around: Around) -> Entry | None:
     product = statement.find("consumable/manufacturedProduct/manufacturedMaterial")
     if product is None:
         product = statement.find("product/manufacturedProduct/manufacturedMaterial")
@@ -66,11 +110,10 @@ def _entry(statement: "etree._Element", section: Section, names: Names) -> Entry
         name = said
     if not any(letter.isalnum() for letter in name):
         return None
-    if statement.get("negationInd") == "true":
-        shown = "Not given" if section is Section.IMMUNIZATION else "Not present"
+    if around.is_negated:
+        shown = _NOT_SO.get(section, NOT_PRESENT)
     low, high = _normal(statement)
     recorded_on, recorded_text = _when(statement)
-    status = statement.find("statusCode")
     return Entry(
         section,
         name,
@@ -83,9 +126,21 @@ def _entry(statement: "etree._Element", section: Section, names: Names) -> Entry
         recorded_text,
         code,
         system,
-        words(status.get("code")) if status is not None else "",
+        _own_status(statement) or around.status,
         names.path(statement),
     )
+
+
+_STATUS = "33999-4"  # LOINC
+_STATUSES = {"55561003": "active", "73425007": "inactive", "413322009": "resolved", "421139008": "stopped"}  # SNOMED CT
+
+
+def _own_status(statement: "etree._Element") -> str:
+    for one in statement.findall("entryRelationship/observation"):
+        code, value = one.find("code"), one.find("value")
+        if code is not None and code.get("code") == _STATUS and value is not None and value.get("code") in _STATUSES:
+            return _STATUSES[value.get("code")]
+    return ""
 
 
 def _value(value: "etree._Element | None", names: Names) -> tuple[str, str, float | None]:
@@ -155,15 +210,18 @@ def narrative_of(section: "etree._Element", kind: Section, names: Names) -> list
     text = section.find("text")
     if text is None or section.get("nullFlavor"):
         return []
-    found = []
+    items = (Entry(kind, one, path=names.path(item)) for item in text.iter("item") if (one := text_of(item)))
+    found = list(islice(_rows(text, kind, names), ENTRIES_MAX + 1)) or list(islice(items, ENTRIES_MAX + 1))
+    whole = text_of(text)
+    return found or ([Entry(kind, child_text(section, "title") or kind, whole, path=names.path(text))] if whole else [])
+
+
+def _rows(text: "etree._Element", kind: Section, names: Names) -> Iterator[Entry]:
     for table in text.iter("table"):
         heads = [text_of(cell) for cell in table.findall("thead/tr/th")]
-        for row in [*table.findall("tbody/tr"), *table.findall("tr")]:
+        for row in chain(table.iterfind("tbody/tr"), table.iterfind("tr")):
             cells = [text_of(cell) for cell in row if cell.tag in ("td", "th")]
             if row.find("td") is not None and (said := [n for n, cell in enumerate(cells) if cell]):
                 title: int = next((n for n in said if any(letter.isalpha() for letter in cells[n])), said[0])
                 more = [f"{heads[n]}: {cells[n]}" if n < len(heads) and heads[n] else cells[n] for n in said if n != title]
-                found.append(Entry(kind, cells[title], words(", ".join(more)), path=names.path(row)))
-    found = found or [Entry(kind, one, path=names.path(item)) for item in text.iter("item") if (one := text_of(item))]
-    whole = text_of(text)
-    return found or ([Entry(kind, child_text(section, "title") or kind, whole, path=names.path(text))] if whole else [])
+                yield Entry(kind, cells[title], words(", ".join(more)), path=names.path(row))

@@ -11,9 +11,9 @@ from typing import Any
 from lxml import etree
 from lxml.builder import ElementMaker
 
-from practice.clinical_codes import CODE_OF, GENDERS, LOINC
+from practice.clinical_codes import CODE_OF, GENDERS, LOINC, system_of
 from practice.documents import Section
-from practice.exports import HEADS, ROOT, Whole, day, facts_of, history_of, plain, recorded, source_of, split, uuid_of
+from practice.exports import HEADS, ROOT, Whole, facts_of, history_of, plain, recorded, source_of, split, uuid_of
 
 MEDIA_TYPE = "application/xml"
 HL7 = "urn:hl7-org:v3"
@@ -22,15 +22,10 @@ NOT_SAID = {"nullFlavor": "NI"}
 OTHER, UNKNOWN = {"nullFlavor": "OTH"}, {"nullFlavor": "UNK"}
 COLUMNS = ("Item", "Value", "Recorded", "Normal range", "Status", "Code", "Source", "History")
 SYSTEMS = {
-    "2.16.840.1.113883.6.1": "LOINC",
     "http://loinc.org": "LOINC",
-    "2.16.840.1.113883.6.96": "SNOMED CT",
     "http://snomed.info/sct": "SNOMED CT",
-    "2.16.840.1.113883.6.88": "RxNorm",
     "http://www.nlm.nih.gov/research/umls/rxnorm": "RxNorm",
-    "2.16.840.1.113883.6.90": "ICD-10-CM",
     "http://hl7.org/fhir/sid/icd-10-cm": "ICD-10-CM",
-    "2.16.840.1.113883.12.292": "CVX",
     "http://hl7.org/fhir/sid/cvx": "CVX",
 }
 Element = Any  # lxml comes without types
@@ -148,7 +143,7 @@ def _sections(whole: Whole) -> Iterable[Element]:
         values = split(whole, section)[1] + _without_place(whole, section)
         if values or section not in HEADS:
             yield E.component(_section(whole, section, values))
-    rows = [[f"Request of {day(asked.created_at)}", _listed(facts_of(asked))] for asked in whole.amendments]
+    rows = [[f"Request of {whole.day(asked.created_at)}", _listed(facts_of(whole, asked))] for asked in whole.amendments]
     text = _table(("Request", "What was asked, decided and said"), rows) if rows else E.paragraph("None recorded")
     code = E.code(code="corrections", codeSystem=ROOT)
     yield E.component(E.section(code, E.title("Requests for correction"), E.text(text)))
@@ -172,7 +167,8 @@ def _section(whole: Whole, section: Section, values: list[Any]) -> Element:
 def _row(whole: Whole, value: Any) -> list[Any]:
     ends = [f"{end:.10g}" if end is not None else "" for end in (value.low, value.high)]
     normal = f"{' to '.join(ends)} {value.unit}" if all(ends) else f"from {ends[0]}" if ends[0] else f"up to {ends[1]}"
-    code = " ".join(part for part in (SYSTEMS.get(value.code_system, value.code_system), value.code) if part)
+    system = system_of(value.code_system)
+    code = " ".join(part for part in (SYSTEMS.get(system, system), value.code) if part)
     return [
         value.name,
         ", ".join(part for part in (value.value, value.note) if part),

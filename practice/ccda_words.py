@@ -1,11 +1,12 @@
 """How things are called in a C-CDA document: by their code, or in the words of its narrative."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from lxml import etree
 
 from practice.clinical_codes import NAMES
-from practice.documents import words
+from practice.documents import TEXT_MAX, words
 
 _WITH_ID = etree.XPath("/descendant-or-self::*[@ID]")
 
@@ -15,7 +16,16 @@ def first(*texts: str) -> str:
 
 
 def text_of(element: "etree._Element | None") -> str:
-    return "" if element is None else words(" ".join(map(str, element.itertext())))
+    """Not more than a value may have, however much there is."""
+    if element is None:
+        return ""
+    parts, length = [], 0
+    for text in element.itertext():
+        if part := words(str(text)):
+            parts.append(part)
+            if (length := length + len(part)) >= TEXT_MAX:
+                break
+    return words(" ".join(parts))
 
 
 def child_text(element: "etree._Element", path: str) -> str:
@@ -26,11 +36,18 @@ class Names:
     """The names of one document."""
 
     def __init__(self, tree: "etree._ElementTree") -> None:
-        self._tree = tree
         self._narrative = {element.get("ID"): element for element in _WITH_ID(tree)}
+        self._texts: dict[str, str] = {}
+        self._steps: dict[etree._Element, dict[etree._Element, str]] = {}
 
     def path(self, element: "etree._Element") -> str:
-        return str(self._tree.getpath(element))
+        """As libxml2 says it; that counts all brothers for each one."""
+        above = element.getparent()
+        if above is None:
+            return f"/{element.tag}"
+        if above not in self._steps:
+            self._steps[above] = dict(_steps(above))
+        return f"{self.path(above)}/{self._steps[above][element]}"
 
     def said(self, element: "etree._Element | None") -> str:
         """Text of its own, or the words in the narrative it refers to."""
@@ -38,7 +55,9 @@ class Names:
             return ""
         reference = element.find("reference")
         target = (reference.get("value") or "").removeprefix("#") if reference is not None else ""
-        return first(text_of(self._narrative.get(target)), text_of(element))
+        if target not in self._texts:
+            self._texts[target] = text_of(self._narrative.get(target))
+        return first(self._texts[target], text_of(element))
 
     def label(self, code: "etree._Element | None") -> str:
         """What a coded element is called; the bare code where nobody says, empty where there is none."""
@@ -63,3 +82,11 @@ class Names:
         labels = [self.label(code) for code in there]
         readable = (label for label in labels if any(letter.isalpha() for letter in label))
         return first(*readable, self.said(entry.find("text")), *labels), *coded
+
+
+def _steps(above: "etree._Element") -> Iterator[tuple["etree._Element", str]]:
+    """Each child with its tag, and which one of that tag it is where there are more."""
+    many, at = Counter(child.tag for child in above), Counter[str]()
+    for child in above:
+        at[child.tag] += 1
+        yield child, f"{child.tag}[{at[child.tag]}]" if many[child.tag] > 1 else child.tag

@@ -139,3 +139,21 @@ DOCUMENT_TYPES = {
     "18725-2": "Microbiology Studies",
     "11502-2": "Laboratory Report",
 }
+
+SYSTEMS = {
+    "2.16.840.1.113883.6.1": "http://loinc.org",
+    "2.16.840.1.113883.6.96": "http://snomed.info/sct",
+    "2.16.840.1.113883.6.88": "http://www.nlm.nih.gov/research/umls/rxnorm",
+    "2.16.840.1.113883.6.90": "http://hl7.org/fhir/sid/icd-10-cm",
+    "2.16.840.1.113883.6.103": "http://hl7.org/fhir/sid/icd-9-cm",
+    "2.16.840.1.113883.12.292": "http://hl7.org/fhir/sid/cvx",
+    "2.16.840.1.113883.6.12": "http://www.ama-assn.org/go/cpt",
+    "2.16.840.1.113883.4.9": "http://fdasis.nlm.nih.gov",
+}
+"""FHIR's names of the code systems that C-CDA names by number."""
+
+
+def system_of(name: str) -> str:
+    """FHIR's name of a code system, whichever of its names a document uses; others keep their number."""
+    name = name.removeprefix("urn:oid:")
+    return SYSTEMS.get(name, name)

@@ -4,7 +4,7 @@ Nothing here or in the readers touches the database; the file itself is never ch
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
@@ -13,7 +13,9 @@ from typing import Any
 from practice.errors import Refused
 
 SIZE_MAX = 10 * 1024 * 1024  # bytes
+ENTRIES_MAX = 10_000  # of one document, with what is not read: more would hold up whoever else writes
 TEXT_MAX = 2000  # code points of one value; what is longer is cut
+SHORT = 60  # code points
 EARLIEST = 1850  # nobody alive was anything before
 LATEST = 2200
 
@@ -101,10 +103,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class Unread:
-    """What the document holds and no section shows."""
+    """What the document holds and no section shows; `reason`: a sentence of the catalogue, where it is no fact of the patient."""
 
     what: str
     path: str
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,15 @@ class Document:
         return [entry for entries in self.sections.values() for entry in entries]
 
 
+OTHER_PATIENT = "It is of another patient, or does not say of whom."
+OF_RELATIVE = "It is of a relative, not of the patient."
+ENTERED_IN_ERROR = "It was entered in error."
+CALLED_OFF = "It was called off, or is not to be done."
+
+NOT_PRESENT, NOT_GIVEN, NOT_TAKEN, NOT_DONE = "Not present", "Not given", "Not taken", "Not done"
+NEGATED = (NOT_PRESENT, NOT_GIVEN, NOT_TAKEN, NOT_DONE)
+"""The value of what a document says is not so."""
+
 NO_NAME = Note("The document does not say the patient's name.")
 UNKNOWN_GENDER = "The document says a gender that is not known (%(code)s). It was left out."
 NO_BIRTH_DATE = Note("The document does not say a birth date that can be read.")
@@ -133,11 +145,17 @@ NO_DATE = "A date is none that there can be (%(text)s). Such dates are kept as t
 _PART_OF_DATE = re.compile(r"(\d{4})(-?(0[1-9]|1[0-2]))?([+-]\d{4})?")
 
 
+def must_be_few(*found: Sized) -> None:
+    """Asked while reading, so that much is refused before all of it is read. Raises Unreadable."""
+    if sum(map(len, found)) > ENTRIES_MAX:
+        raise Unreadable("This document has more than 10,000 entries. Ask for a part of it, such as the last years.")
+
+
 def notes_on(patient: Patient, entries: list[Entry]) -> list[Note]:
     notes = [NO_NAME] * (not (patient.last or patient.first)) + [NO_BIRTH_DATE] * (patient.dob is None)
     wrong = (entry.recorded_text for entry in entries if entry.recorded_text[:4].isdecimal() and _is_wrong(entry.recorded_text))
     first = next(wrong, "")
-    return notes + [Note(NO_DATE, {"text": first})] * bool(first)
+    return notes + [Note(NO_DATE, {"text": short(first)})] * bool(first)
 
 
 def _is_wrong(date_text: str) -> bool:
@@ -160,6 +178,11 @@ def words(text: Any) -> str:
     if "\0" in text or not text.isascii():
         text = _NO_TEXT.sub("", text)
     return " ".join(text.split())[:TEXT_MAX]
+
+
+def short(text: str) -> str:
+    """A code or date of a document, for a sentence about it."""
+    return text if len(text) <= SHORT else f"{text[:SHORT]}…"
 
 
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")  # no database takes it

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from practice.amendments import Amendment, Ground
 from practice.audit import note
+from practice.calendar import local_day
 from practice.clinical_codes import GENDERS
 from practice.db import Actor, Audit, db, now
 from practice.documents import EARLIEST, Section
@@ -69,6 +70,10 @@ class Whole:
     def name(self) -> str:
         return full_name(self.account.last_name, self.account.first_name)
 
+    def day(self, at: datetime | None) -> str:
+        """The day of the practice."""
+        return local_day(at, self.practice.time_zone).isoformat() if at else ""
+
 
 def whole_of(patient: int) -> Whole:
     """Seven statements, however long the record is. Raises NotVisible."""
@@ -117,16 +122,16 @@ def take(patient: int, what: Format, *, by: Actor) -> Whole:
 # ---- In words ------------------------------------------------------------------------------------
 
 
-def facts_of(asked: Any) -> list[tuple[str, str]]:
+def facts_of(whole: Whole, asked: Any) -> list[tuple[str, str]]:
     """What an amendment asked for, what was decided and what was said to that; empty facts left out."""
     facts = [
-        ("Asked on", day(asked.created_at)),
+        ("Asked on", whole.day(asked.created_at)),
         ("From", asked.from_value),
         ("To", asked.to_value),
         ("Memo", asked.memo),
         ("State", asked.state),
         ("Extended by 30 days because", asked.extended_because or ""),
-        ("Decided on", day(asked.decided_at)),
+        ("Decided on", whole.day(asked.decided_at)),
         ("The record now says", asked.new_value or ""),
         ("What is denied", asked.denied or ""),
         ("Ground of the denial", GROUNDS[asked.ground] if asked.ground else ""),
@@ -141,7 +146,7 @@ def history_of(whole: Whole, value: Any) -> list[str]:
     """How a value came to say what it says, a sentence for each thing."""
     versions = [value, *whole.record.former.get(value.id, ())]
     said = [
-        f"Corrected on {day(after.corrected_at)} at the patient's request. Before: {before.value}"
+        f"Corrected on {whole.day(after.corrected_at)} at the patient's request. Before: {before.value or before.name}"
         for after, before in zip(versions, versions[1:], strict=False)
     ]
     for one in whole.record.beside.get(value.id, ()):
@@ -149,7 +154,7 @@ def history_of(whole: Whole, value: Any) -> list[str]:
         said.append(f"A later document says otherwise, and the correction stays: {says}")
     for asked in whole.amendments:
         if asked.ground and whole.about.get(asked.value_id) is value:
-            said.append(f"Correction denied on {day(asked.decided_at)}: see the requests for correction.")
+            said.append(f"Correction denied on {whole.day(asked.decided_at)}: see the requests for correction.")
     return [plain(text) for text in said]
 
 
@@ -159,8 +164,8 @@ def source_of(value: Any) -> str:
     return plain(", ".join(part for part in parts if part))
 
 
-def day(at: date | datetime | None) -> str:
-    return at.isoformat()[:10] if at else ""
+def day(on: date | None) -> str:
+    return on.isoformat() if on else ""
 
 
 def recorded(value: Any) -> str:

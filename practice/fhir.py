@@ -5,7 +5,6 @@ Nothing is validated: what has another shape than expected is passed over, never
 
 import json
 from collections.abc import Iterator
-from itertools import groupby
 from typing import Any
 
 from practice.clinical_codes import GENDERS
@@ -21,10 +20,13 @@ from practice.documents import (
     Unreadable,
     day,
     in_sections,
+    must_be_few,
     notes_on,
+    short,
     words,
 )
 from practice.fhir_entries import Resources, dicts, entries_of, label, text
+from practice.fhir_facts import Whose, why_unread
 
 NOT_FHIR = "This JSON holds no FHIR resources."
 MANY_PATIENTS = Note("The file holds more than one patient. Only what is of the first was read.")
@@ -40,33 +42,41 @@ def read(content: bytes) -> Document:
         raise Unreadable("This file is nested too deeply to be a medical document.") from error
     if not found:
         raise Unreadable(NOT_FHIR)
-    resources = Resources(found)
-    notes: list[Note] = []
-    patients = [(path, one) for _, path, one in found if one["resourceType"] == "Patient"]
-    path, person = patients[0] if patients else ("", {})
-    if len(patients) > 1:
-        notes.append(MANY_PATIENTS)
-        others = {
-            name for url, _, one in found if one in [p for _, p in patients[1:]] for name in (url, f"Patient/{one.get('id')}")
-        }
-        found = [item for item in found if resources.subject(item[2]) not in others]
-    patient = _patient(person, notes)
-    entries = _about(patient, person, path)
+    resources, whose = Resources(found), Whose(found)
+    notes = [MANY_PATIENTS] if whose.is_of_many else []
+    patient = _patient(whose.person, notes)
+    entries = _about(patient, whose.person, whose.path)
     unread: list[Unread] = []
-    for _, where, one in found:
-        made = entries_of(one, where, resources)
+    for url, where, one in found:
+        kind = one["resourceType"]
+        reason = "" if kind in HEADER else why_unread(url, one, whose)
+        made = [] if reason else entries_of(one, where, resources)
         entries += made
-        if not made and one["resourceType"] not in HEADER:
-            unread.append(Unread(words(one["resourceType"]), where))
-    kinds = groupby(sorted(unread, key=lambda one: one.what), key=lambda one: one.what)
-    together = tuple(Unread(f"{what} ({len(of)})", of[0].path) for what, of in ((what, list(group)) for what, group in kinds))
+        if not made and kind not in HEADER:
+            unread.append(Unread(words(kind), where, reason))
+        must_be_few(entries, unread)
     summary = next((one for _, _, one in found if one["resourceType"] == "Composition"), {})
     made_on = day(text(summary.get("date")) or text(found[0][2].get("timestamp")))[0]
     maker = _maker(summary, resources)
     title = text(summary.get("title")) or label(summary.get("type"))
     return Document(
-        Kind.FHIR, title, made_on, maker, patient, in_sections(entries), together, tuple(notes + notes_on(patient, entries))
+        Kind.FHIR,
+        title,
+        made_on,
+        maker,
+        patient,
+        in_sections(entries),
+        _together(unread),
+        tuple(notes + notes_on(patient, entries)),
     )
+
+
+def _together(unread: list[Unread]) -> tuple[Unread, ...]:
+    """Of each kind, and of each reason, one with how many there are."""
+    groups: dict[tuple[str, str], list[Unread]] = {}
+    for one in unread:
+        groups.setdefault((one.what, one.reason), []).append(one)
+    return tuple(Unread(f"{what} ({len(of)})", of[0].path, reason) for (what, reason), of in sorted(groups.items()))
 
 
 def _load(content: bytes) -> Any:
@@ -75,15 +85,20 @@ def _load(content: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise Unreadable("This file is not text in UTF-8.") from error
     try:
-        return json.loads(said)
+        return _json(said)
     except ValueError as error:
         try:  # one a line
-            lines = [json.loads(line) for line in said.splitlines() if line.strip()]
+            lines = [_json(line) for line in said.split("\n") if line.strip()]  # texts may hold other ends of lines
         except ValueError:
             lines = []
         if len(lines) < 2:
             raise Unreadable("This JSON is damaged, or only a part of it has arrived. Please upload it again.") from error
         return lines
+
+
+def _json(text: str) -> Any:
+    """Numbers keep the text they have: a float knows neither 1.90 nor 1e400."""
+    return json.loads(text, parse_float=str, parse_constant=str)
 
 
 def _resources(found: Any, path: str, url: str = "") -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -140,7 +155,7 @@ def _patient(person: dict[str, Any], notes: list[Note]) -> Patient:
     dob, dob_text = day(text(person.get("birthDate")))
     said = text(person.get("gender"))
     if said and said != "unknown" and said.upper() not in GENDERS:
-        notes.append(Note(UNKNOWN_GENDER, {"code": said}))
+        notes.append(Note(UNKNOWN_GENDER, {"code": short(said)}))
     ids = tuple(
         (text(one.get("system")), text(one.get("value"))) for one in dicts(person.get("identifier")) if text(one.get("value"))
     )

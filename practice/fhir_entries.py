@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from practice.clinical_codes import LOINC, NAMES, SECTIONS, VITAL_SIGNS
-from practice.documents import Entry, Section, day, number, words
+from practice.documents import NOT_DONE, NOT_GIVEN, NOT_PRESENT, NOT_TAKEN, Entry, Section, day, number, words
 
 KINDS = {
     "AllergyIntolerance": Section.ALLERGY,
@@ -61,6 +61,10 @@ def dicts(found: Any) -> list[dict[str, Any]]:
     return [one for one in (found if isinstance(found, list) else [found]) if isinstance(one, dict)]
 
 
+def contained_of(one: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {f"#{part.get('id')}": part for part in dicts(one.get("contained"))}
+
+
 def codings(concept: Any) -> Iterator[dict[str, Any]]:
     for one in dicts(concept):
         yield from dicts(one.get("coding"))
@@ -90,6 +94,7 @@ class Resources:
     def __init__(self, found: list[tuple[str, str, dict[str, Any]]]) -> None:
         self._by_name: dict[str, dict[str, Any]] = {}
         self._sections: dict[int, Section] = {}
+        self._contained: dict[int, dict[str, dict[str, Any]]] = {}
         for url, _, one in found:
             self._by_name |= {name: one for name in (url, f"{one['resourceType']}/{one.get('id')}") if name}
         for _, _, one in found:
@@ -109,17 +114,21 @@ class Resources:
     def get(self, reference: Any, inside: dict[str, Any] | None = None) -> dict[str, Any] | None:
         target = text(reference.get("reference")) if isinstance(reference, dict) else ""
         if target.startswith("#") and inside:
-            return next((one for one in dicts(inside.get("contained")) if f"#{one.get('id')}" == target), None)
+            if id(inside) not in self._contained:
+                self._contained[id(inside)] = contained_of(inside)
+            return self._contained[id(inside)].get(target)
         return self._by_name.get(target) or self._by_name.get("/".join(target.split("/_history")[0].split("/")[-2:]))
 
     def section(self, one: dict[str, Any]) -> Section | None:
         return self._sections.get(id(one))
 
-    def subject(self, one: dict[str, Any]) -> str:
-        for place in ("subject", "patient", "beneficiary"):
-            if isinstance(one.get(place), dict):
-                return text(one[place].get("reference"))
-        return f"Patient/{one.get('id')}" if one["resourceType"] == "Patient" else ""
+
+def states_of(one: dict[str, Any]) -> set[str]:
+    """Codes of all that a resource says of how it stands, as FHIR spells them."""
+    places = [one.get(place) for place in ("status", "verificationStatus", "clinicalStatus", "lifecycleStatus")]
+    concepts = [one for place in places for concept in dicts(place) for one in (concept, *codings(concept))]
+    said = [*map(text, places), *(text(one.get(part)) for one in concepts for part in ("code", "display", "text"))]
+    return {word.lower().replace(" ", "-") for word in said}
 
 
 def entries_of(one: dict[str, Any], path: str, resources: Resources) -> list[Entry]:
@@ -142,7 +151,10 @@ def _entry(
     section: Section, one: dict[str, Any], path: str, name: str, code: str, system: str, value: str = "", **more: Any
 ) -> Entry:
     recorded_on, recorded_text = _when(one)
-    status = label(one.get("clinicalStatus")) or label(one.get("status")) or label(one.get("lifecycleStatus"))
+    places = (one.get(place) for place in ("clinicalStatus", "status", "lifecycleStatus"))
+    status = next(
+        filter(None, (text(place) or text(next(codings(place), {}).get("code")) or label(place) for place in places)), ""
+    )
     found = {"code": code, "code_system": system, "status": status, "path": path} | more
     return Entry(section, name, value, recorded_on=recorded_on, recorded_text=recorded_text, **found)
 
@@ -163,15 +175,27 @@ def _named(one: dict[str, Any], resources: Resources) -> tuple[str, str, str]:
     return name, text(coding.get("code")), text(coding.get("system"))
 
 
+_NOT_SO = {
+    "Procedure": NOT_DONE,
+    "Immunization": NOT_GIVEN,
+    "MedicationAdministration": NOT_TAKEN,
+    "MedicationStatement": NOT_TAKEN,
+}
+_FLAGS = ("notDone", "notPerformed", "notGiven", "wasNotGiven", "wasNotTaken")  # STU3, DSTU2
+
+
 def _said(one: dict[str, Any]) -> str:
     """What stands beside the name, by kind of resource; of what is said not to be so, that."""
-    if "refuted" in {text(coding.get("code")) for coding in codings(one.get("verificationStatus"))}:
-        return "Not present"
-    if one["resourceType"] == "Immunization" and one.get("status") == "not-done":
-        return "Not given"
+    kind, states = one["resourceType"], states_of(one)
+    if "refuted" in states:
+        return NOT_PRESENT
+    if kind in _NOT_SO and (
+        states & {"not-done", "not-taken"} or one.get("taken") == "n" or any(one.get(f) is True for f in _FLAGS)
+    ):
+        return _NOT_SO[kind]
     reactions = [label(sign) for reaction in dicts(one.get("reaction")) for sign in dicts(reaction.get("manifestation"))]
     doses = [text(dose.get("text")) for place in ("dosageInstruction", "dosage") for dose in dicts(one.get(place))]
-    roles = [label(one.get("relationship"))] if one["resourceType"] == "RelatedPerson" else []
+    roles = [label(one.get("relationship"))] if kind == "RelatedPerson" else []
     return words(", ".join(filter(None, [*reactions, *doses, *roles, text(one.get("conclusion"))])))
 
 
@@ -237,15 +261,38 @@ def _value(one: dict[str, Any]) -> dict[str, Any]:
     """`value` as shown, `unit`, `number`."""
     quantity = one.get("valueQuantity")
     if isinstance(quantity, dict):
-        amount, unit = text(quantity.get("value")), text(quantity.get("unit")) or text(quantity.get("code"))
-        shown = f"{text(quantity.get('comparator'))} {amount} {unit}".strip() if amount else ""
-        return {"value": shown, "unit": unit, "number": number(quantity.get("value"))}
+        return {"value": _amount(quantity), "unit": _unit(quantity), "number": number(quantity.get("value"))}
     shown = label(one.get("valueCodeableConcept")) or label(one.get("interpretation")) * (not _has_value(one))
     for place in ("valueString", "valueInteger", "valueDateTime", "valueTime", "valueDecimal"):
         shown = shown or text(one.get(place))
     if isinstance(one.get("valueBoolean"), bool):
         shown = "Yes" if one["valueBoolean"] else "No"
+    shown = shown or _of_two(one)
     return {"value": shown, "unit": "", "number": number(one.get("valueInteger"))}
+
+
+def _amount(quantity: Any) -> str:
+    amount = text(quantity.get("value")) if isinstance(quantity, dict) else ""
+    return f"{text(quantity.get('comparator'))} {amount} {_unit(quantity)}".strip() if amount else ""
+
+
+def _unit(quantity: dict[str, Any]) -> str:
+    return text(quantity.get("unit")) or text(quantity.get("code"))
+
+
+def _of_two(one: dict[str, Any]) -> str:
+    """A titre, a range, a time from when to when."""
+    for place, ends, between in (
+        ("valueRatio", ("numerator", "denominator"), " : "),
+        ("valueRange", ("low", "high"), " – "),
+        ("valuePeriod", ("start", "end"), " – "),
+    ):
+        if isinstance(found := one.get(place), dict):
+            said = [_amount(found.get(end)) or text(found.get(end)) for end in ends]
+            if all(said) or place == "valueRatio":
+                return between.join(filter(None, said))
+            return f"≥ {said[0]}" if said[0] else f"≤ {said[1]}" if said[1] else ""
+    return ""
 
 
 def _has_value(one: dict[str, Any]) -> bool:

@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 from practice.amendments import AmendmentState as S
 from practice.clinical_codes import CODE_OF, LOINC
-from practice.documents import Kind, Section
+from practice.documents import NEGATED, Kind, Section
 from practice.exports import ROOT, Whole, day, facts_of, history_of, plain, recorded, source_of, split, uuid_of
-from practice.fhir_shapes import MEASURED, NEGATED, OF_PATIENT, TERMS, WITH_NOTES, Resource, filled, narrative, shape_of, when
+from practice.fhir_shapes import MEASURED, OF_PATIENT, TERMS, WITH_NOTES, Resource, filled, narrative, shape_of, when
 
 MEDIA_TYPE = "application/fhir+json"
 
@@ -219,7 +219,7 @@ class _Writer:
     # ---- Requests for correction
 
     def _correction(self, asked: Any) -> Iterator[Resource]:
-        facts = dict(facts_of(asked))
+        facts = dict(facts_of(self.whole, asked))
         request = self._message(asked, "request", self.me, self.we, asked.created_at, self._words(facts, "From", "To", "Memo"))
         request["payload"][0]["extension"] = [
             {"url": url, "valueString": text} for url, text in ((FROM, facts.get("From")), (TO, facts.get("To"))) if text
@@ -323,7 +323,7 @@ class _Writer:
         return filled({"title": section.value, "code": {"coding": [coding]}, "text": text, "entry": entries})
 
     def _requests(self) -> Resource:
-        lines = [", ".join(f"{name}: {said}" for name, said in facts_of(asked)) for asked in self.whole.amendments]
+        lines = [", ".join(f"{name}: {said}" for name, said in facts_of(self.whole, asked)) for asked in self.whole.amendments]
         return self._own_section("Requests for correction", "corrections", lines, self.corrections)
 
     def _brought(self) -> Resource:

@@ -4,29 +4,18 @@ from collections.abc import Callable
 from html import escape
 from typing import Any
 
-from practice.documents import Section, measured, number
+from practice.clinical_codes import system_of
+from practice.documents import NEGATED, Section, measured, number
 from practice.exports import HEADS, a_date, day, plain
 
 Resource = dict[str, Any]
 
 TERMS = "http://terminology.hl7.org/CodeSystem"
 ABSENT = {"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}
-SYSTEMS = {
-    "2.16.840.1.113883.6.1": "http://loinc.org",
-    "2.16.840.1.113883.6.96": "http://snomed.info/sct",
-    "2.16.840.1.113883.6.88": "http://www.nlm.nih.gov/research/umls/rxnorm",
-    "2.16.840.1.113883.6.90": "http://hl7.org/fhir/sid/icd-10-cm",
-    "2.16.840.1.113883.6.103": "http://hl7.org/fhir/sid/icd-9-cm",
-    "2.16.840.1.113883.12.292": "http://hl7.org/fhir/sid/cvx",
-    "2.16.840.1.113883.6.12": "http://www.ama-assn.org/go/cpt",
-    "2.16.840.1.113883.4.9": "http://fdasis.nlm.nih.gov",
-}
-"""FHIR's names of the code systems that C-CDA names by number; others keep the number."""
 OF_PATIENT = ("AllergyIntolerance", "Immunization", "RelatedPerson")  # their patient is no `subject`
 WITH_NOTES = (
     "AllergyIntolerance", "MedicationStatement", "Condition", "Observation", "Immunization", "Procedure", "CarePlan", "Goal",
 )  # fmt: skip
-NEGATED = ("Not present", "Not given")  # words of the readers
 _CATEGORIES = {
     Section.VITALS: "vital-signs",
     Section.LAB: "laboratory",
@@ -54,10 +43,10 @@ def _medication(value: Any) -> Resource:
     known = ("active", "completed", "entered-in-error", "intended", "stopped", "on-hold", "not-taken")
     return {
         "resourceType": "MedicationStatement",
-        "status": _status(value, known, "unknown"),
+        "status": "not-taken" if value.value in NEGATED else _status(value, known, "unknown"),
         "medicationCodeableConcept": _concept(value),
         "effectiveDateTime": when(value),
-        "dosage": [{"text": plain(value.value)}] if value.value else [],
+        "dosage": [{"text": plain(value.value)}] if value.value and value.value not in NEGATED else [],
     }
 
 
@@ -201,8 +190,7 @@ def _concept(value: Any) -> Resource:
 
 
 def _codings(value: Any) -> list[Resource]:
-    code, system = plain(value.code).strip(), value.code_system
-    system = SYSTEMS.get(system, system)
+    code, system = plain(value.code).strip(), system_of(value.code_system)
     if system[:1].isdigit():
         system = f"urn:oid:{system}"
     is_address = ":" in system and not any(c.isspace() for c in system)

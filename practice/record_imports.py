@@ -5,6 +5,8 @@ already is not said twice, and an accepted correction stays: what a later docume
 """
 
 import hashlib
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -14,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from practice.attachments import scanned
+from practice.clinical_codes import system_of
 from practice.content import clean_name
 from practice.db import Actor, Transaction, changed, db, new_key, now, transaction
 from practice.documents import Document, Entry, Kind, Section, Unreadable
@@ -24,7 +27,6 @@ from practice.reading import read
 from practice.records import RecordDocument, RecordValue
 from practice.settings import MenuItem, SwitchedOff, is_on, the_practice
 
-ENTRIES_MAX = 10_000  # of one document: more would hold up whoever else writes
 NOT_SAVED_MAX = 20  # of one person
 A_DAY_MAX = 50  # that a patient brings
 KEPT = timedelta(days=1)  # what is not saved
@@ -35,6 +37,16 @@ ONCE_EACH = {
     Section.PROCEDURE, Section.IMMUNIZATION, Section.FUNCTIONAL, Section.VITALS, Section.LAB, Section.ENCOUNTER
 }  # fmt: skip
 """Sections of what happens again: two values of one name are of one thing only where they are of one day."""
+
+ON, PAUSED, OVER = "on", "paused", "over"
+STAND = {Section.ALLERGY, Section.MEDICATION, Section.PROBLEM, Section.CARE_PLAN, Section.GOAL}
+"""Sections of what goes on until it is over: that it is, is news. What was measured or done is over always."""
+STANDINGS = (
+    dict.fromkeys(("active", "in-progress", "recurrence", "relapse"), ON)
+    | dict.fromkeys(("on-hold", "suspended"), PAUSED)
+    | dict.fromkeys(("completed", "stopped", "aborted", "ended", "inactive", "remission", "resolved"), OVER)
+)
+"""How the states of FHIR and of C-CDA say so; the others say nothing of it."""
 
 
 class Doubt(StrEnum):
@@ -115,12 +127,9 @@ def bring(patient: int, *, name: str, stream: BinaryIO, form_key: str, by: Actor
 def _read(bytes_: Stored) -> Document:
     bytes_.file.seek(0)
     try:
-        document = read(bytes_.file.read())
+        return read(bytes_.file.read())
     except Unreadable as error:
         raise Invalid("file", str(error)) from error
-    if len(document.entries) > ENTRIES_MAX:
-        raise Invalid("file", "This document has more than 10,000 entries. Ask for a part of it, such as the last years.")
-    return document
 
 
 def _must_be_on(session: Session, patient: int, by: Actor) -> None:
@@ -176,6 +185,7 @@ _SAID = sa.select(
     RecordValue.recorded_text,
     RecordValue.code,
     RecordValue.code_system,
+    RecordValue.status,
     RecordValue.root_id,
     RecordValue.replaces_id,
     RecordValue.superseded_at,
@@ -192,8 +202,8 @@ def _plan(session: Session, patient: int, document: Document) -> Plan:
     rows = session.connection().execute(_SAID.order_by(RecordValue.id), {"patient": patient}).all()
     doubts = doubts_on(document, whose)
     # What the record says, or what stands beside it: said again it is nothing new.
-    said = {(_same(row), row.value) for row in rows if row.superseded_at is None or (row.root_id and not row.replaces_id)}
-    corrected = {place: row for row in rows if row.superseded_at is None and row.root_id for place in _places(row)}
+    said = {one for row in rows if row.superseded_at is None or _is_beside(row) for one in _said(row)}
+    corrected = _corrected(rows)
     plan = Plan(
         document,
         doubts,
@@ -203,15 +213,14 @@ def _plan(session: Session, patient: int, document: Document) -> Plan:
         _seen(doubts, [(row.id, row.superseded_at) for row in rows]),
     )
     for entry in document.entries:
-        place = _same(entry), entry.value
         correction = next((corrected[one] for one in _places(entry) if one in corrected), None)
-        if place in said or (correction and correction.value == entry.value):
+        if (_same(entry), _standing(entry)) in said or (correction and _agree(entry, correction)):
             plan.known[entry.section].append(entry)
-        elif correction:
+        elif correction and _shown(entry) != _shown(correction) and not _is_later(entry, correction):
             plan.against.append(Against(entry, correction))
         else:
             plan.new[entry.section].append(entry)
-        said.add(place)
+        said |= _said(entry)
     return plan
 
 
@@ -235,15 +244,58 @@ def doubts_on(document: Document, whose: Any) -> list[Doubt]:
     return doubts
 
 
+def _corrected(rows: Sequence[Any]) -> dict[tuple[Any, ...], Any]:
+    """What the record says now where something was corrected, by all that it, and what it said before, is found by."""
+    now_ = {row.root_id: row for row in rows if row.superseded_at is None and row.root_id}
+    versions = ((row, row.root_id or row.id) for row in rows if not _is_beside(row))
+    return {place: now_[root] for row, root in versions if root in now_ for place in _places(row)}
+
+
+def _is_beside(row: Any) -> bool:
+    return row.root_id is not None and row.replaces_id is None
+
+
 def _same(one: Any) -> tuple[Any, ...]:
-    """What a value, or an entry of a document, is about."""
-    return one.section, fold(one.name), one.recorded_on or one.recorded_text
+    """What a value, or an entry of a document, is about, and what it says of that."""
+    return one.section, fold(one.name), one.recorded_on or one.recorded_text, _shown(one)
+
+
+def _shown(one: Any) -> str:
+    """What is corrected of it: of what is only a name, that; 1.90 is 1.9."""
+    return _ZEROS.sub(r"\1", one.value) if one.value else fold(one.name)
+
+
+_ZEROS = re.compile(r"(\.\d*[1-9])0+(?!\.?\d)|\.0+(?!\.?\d)")
+
+
+def _said(one: Any) -> set[tuple[Any, ...]]:
+    """All that is known where this is."""
+    return {(_same(one), standing) for standing in _known(one)}
+
+
+def _known(one: Any) -> set[str]:
+    """The standings that are no news beside this: its own, and none; what says none may go on."""
+    return {_standing(one), _standing(one) or ON, ""}
+
+
+def _standing(one: Any) -> str:
+    return STANDINGS.get(one.status.lower(), "") if one.section in STAND else ""
+
+
+def _agree(entry: Entry, correction: Any) -> bool:
+    return _shown(entry) == _shown(correction) and _standing(entry) in _known(correction)
+
+
+def _is_later(entry: Entry, correction: Any) -> bool:
+    """Another prescription of a medicine that was corrected is none against it."""
+    since = correction.recorded_on or correction.corrected_at.date()
+    return entry.section is Section.MEDICATION and entry.recorded_on is not None and entry.recorded_on > since
 
 
 def _places(one: Any) -> list[tuple[Any, ...]]:
-    """The same, to find corrections by: by name and by code, and by the day only in sections of what happens again."""
+    """What it is about, to find corrections by: by name and by code, and by the day only in sections of what happens again."""
     day = (one.recorded_on or one.recorded_text) if one.section in ONCE_EACH else ""
-    by_code = [(one.section, one.code_system, one.code, day)] if one.code and one.code_system else []
+    by_code = [(one.section, system_of(one.code_system), one.code, day)] if one.code and one.code_system else []
     return [(one.section, fold(one.name), day), *by_code]
 
 

@@ -260,18 +260,25 @@ def current_of(session: Session, version: int) -> RecordValue:
     return session.scalars(sa.select(RecordValue).where(versions, RecordValue.superseded_at.is_(None))).one()
 
 
-KEPT = ("patient_id", "section", "name", "note", "recorded_on", "recorded_text", "low", "high", "code", "code_system")
+KEPT = (
+    "patient_id", "section", "name", "note", "recorded_on", "recorded_text", "low", "high", "code", "code_system", "status",
+)  # fmt: skip
 """What the next version says as the one before did."""
 
 
 def replace(session: Session, value: RecordValue, says: str, *, thread: int) -> None:
-    """Adds the next version, as the patient asked in `thread`. Raises Stale when another correction was faster."""
+    """Adds the next version, as the patient asked in `thread`. What has only a name has another one then, and its code no more.
+
+    Raises Stale when another correction was faster.
+    """
     at = now()
     still = sa.update(RecordValue).where(RecordValue.id == value.id, RecordValue.superseded_at.is_(None))
     if not changed(session, still.values(superseded_at=at)):
         raise Stale("the value was corrected")
     number, unit = measured(says)
-    kept = {name: getattr(value, name) for name in KEPT} | {"value": says, "number": number, "unit": unit}
+    said = {"value": says, "number": number, "unit": unit}
+    named = {"value": "", "name": says, "code": "", "code_system": ""}
+    kept = {name: getattr(value, name) for name in KEPT} | (said if value.value else named)
     versions = {"replaces_id": value.id, "root_id": value.root_id or value.id}
     asked = {"amendment_thread_id": thread, "corrected_at": at}
     session.add(RecordValue(key=new_key(), **kept, **versions, **asked))

@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from practice import amendments, appointments, results
-from practice.amendments import UNDECIDED, Amendment, AmendmentState, Ground, amendment_of
+from practice.amendments import UNDECIDED, Amendment, AmendmentState, Ground, amendment_of, value_now
 from practice.appointments import AppointmentState, appointment_of, proposed_times
 from practice.documents import Section
+from practice.record_imports import STAND
 from practice.requests import RequestVerb
 from practice.results import HandOver, Media, ResultState, media_of, result_of
 from practice.settings import RequestType
@@ -51,6 +52,8 @@ OF_READERS = {
     "Language": _l("Language"),
     "Not given": _l("Not given"),
     "Not present": _l("Not present"),
+    "Not taken": _l("Not taken"),
+    "Not done": _l("Not done"),
 }
 """What the readers of documents call things by themselves; all other words are the documents' own."""
 WEEKDAYS = (_l("Monday"), _l("Tuesday"), _l("Wednesday"), _l("Thursday"), _l("Friday"), _l("Saturday"), _l("Sunday"))
@@ -87,6 +90,27 @@ GROUNDS = {
     Ground.CORRECT: _l("The record is accurate and complete."),
 }
 """The basis of a denial, as the law has it."""
+
+
+STANDINGS = {
+    "active": _l("Active"),
+    "recurrence": _l("Active again"),
+    "relapse": _l("Active again"),
+    "on-hold": _l("On hold"),
+    "suspended": _l("On hold"),
+    "completed": _l("Completed"),
+    "stopped": _l("Stopped"),
+    "aborted": _l("Stopped"),
+    "inactive": _l("Inactive"),
+    "remission": _l("In remission"),
+    "resolved": _l("Resolved"),
+}
+"""How what goes on or is over stands, in the words of FHIR and of C-CDA."""
+
+
+def standing_word(one: Any) -> str:
+    """Of a value, or an entry of a document; empty where it does not say, or is of a section where all is over."""
+    return str(STANDINGS.get(one.status.lower(), "")) if one.section in STAND else ""
 
 
 def record_word(text: str) -> str:
@@ -155,7 +179,7 @@ class Asked:
 
 
 def asked_of(opened: Opened) -> Asked:
-    """The request of a thread; two statements at most, none for Others.
+    """The request of a thread; three statements at most, none for Others.
 
     One that was handed on may have another type than it was sent as: the request goes along, whichever it is.
     """
@@ -233,7 +257,10 @@ def _amendment(thread: int) -> Asked | None:
     found = amendment_of(thread)
     if found is None:
         return None
-    return Asked(amendment_facts(found), amendments.steps_of(found), amendment=found)
+    says_now = value_now(found) if found.state in UNDECIDED else None
+    is_other = says_now is not None and says_now.id != found.value_id  # another request was accepted meanwhile
+    now_ = [(_("The record says now"), value_words(says_now))] if is_other else []
+    return Asked(amendment_facts(found) + now_, amendments.steps_of(found), amendment=found)
 
 
 def amendment_facts(found: Any) -> Facts:
@@ -249,6 +276,17 @@ def amendment_facts(found: Any) -> Facts:
         *denial_facts(found),
     ]
     return _filled(facts)
+
+
+def printed_facts(asked: Any) -> Facts:
+    """Of a row that has the request's `created_at` too: all that there is of it."""
+    facts = [(_("Asked on"), long_day(asked.created_at)), *amendment_facts(asked), (_("Memo"), asked.memo)]
+    return _filled(facts)
+
+
+def value_words(value: Any) -> str:
+    """A value with its section, as *From* says it."""
+    return ", ".join(filter(None, (str(SECTIONS[value.section]), value.name, value.value)))
 
 
 def wanted_facts(asked: Any) -> Facts:

@@ -10,7 +10,7 @@ from practice.access_log import PRINT
 from practice.errors import NotVisible
 from practice.exports import Format, Whole, take, whole_of
 from web.answers import Answer
-from web.facts import amendment_facts, record_word
+from web.facts import printed_facts, record_word, standing_word
 from web.gate import visitor
 from web.record_imports import RecordDesk
 
@@ -30,7 +30,7 @@ def take_copy(desk: RecordDesk, kind: str) -> Response:
         raise NotVisible
     ending, written = WRITERS[Format(kind)]
     whole = take(desk.patient, Format(kind), by=visitor().actor)
-    name = f"medical-record-{whole.at:%Y-%m-%d}{ending}"
+    name = f"medical-record-{whole.day(whole.at)}{ending}"
     content = BytesIO(written(whole))
     return send_file(content, mimetype="application/octet-stream", as_attachment=True, download_name=name)
 
@@ -38,5 +38,7 @@ def take_copy(desk: RecordDesk, kind: str) -> Response:
 def print_record(desk: RecordDesk) -> Answer:
     desk.note_view(PRINT)
     whole = whole_of(desk.patient)
-    requests = [amendment_facts(asked) for asked in whole.amendments]
-    return desk.page("record_print", whole=whole, record=whole.record, requests=requests, word=record_word)
+    requests = [printed_facts(asked) for asked in whole.amendments]
+    return desk.page(
+        "record_print", whole=whole, record=whole.record, requests=requests, word=record_word, standing=standing_word
+    )

@@ -18,7 +18,7 @@ from practice.record_imports import REASON_MAX, Doubt, Plan, document_of, docume
 from practice.records import PAGE, RecordDocument, account_of
 from web.answers import Answer, notice, to
 from web.attached import NO_ROOM, the_file
-from web.facts import SECTIONS, record_word
+from web.facts import SECTIONS, record_word, standing_word
 from web.formats import full_name, long_day
 from web.formats import gettext as _
 from web.formats import lazy_gettext as _l
@@ -169,7 +169,7 @@ def _preview(desk: RecordDesk, document: RecordDocument, form: Any, status: int 
         total=sum(map(len, plan.new.values())),
         entry_words=entry_words,
         entries_shown=ENTRIES_SHOWN,
-        not_read=plan.document.unread[:UNREAD_SHOWN],
+        not_read=[(one.what, one.reason and _(one.reason)) for one in plan.document.unread[:UNREAD_SHOWN]],
     )
 
 
@@ -195,4 +195,5 @@ def _note(note: Note) -> str:
 def entry_words(entry: Entry) -> str:
     """On one line, as a list names it."""
     day = long_day(entry.recorded_on) if entry.recorded_on else entry.recorded_text
-    return ", ".join(part for part in (record_word(entry.name), record_word(entry.value), day) if part)
+    said = record_word(entry.name), record_word(entry.value), standing_word(entry), day
+    return ", ".join(part for part in said if part)

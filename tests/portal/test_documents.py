@@ -254,3 +254,12 @@ def test_documents_are_listed_page_by_page(cast, side):
     assert re.findall(r"Summary (\d+)\.", who.get(newer).text) == [str(n) for n in range(34, 9, -1)]
     for nowhere in (new_key(), "nothing"):
         assert who.get(f"{address}?before={nowhere}").status_code == 404
+
+
+def test_what_is_of_another_patient_or_withdrawn_is_named_with_its_reason(cast, side):
+    of_other = measured("Weight", 99, "kg", subject={"reference": "Patient/999"})
+    withdrawn = measured("Weight", 98, "kg", status="entered-in-error")
+    _, page = look(*side, fhir(of_other, withdrawn))
+    assert "Weight" not in page.text
+    for reason in ("It is of another patient, or does not say of whom.", "It was entered in error."):
+        assert f"<li><bdi>Observation (1)</bdi>: {reason}</li>" in page.text

@@ -1,13 +1,13 @@
 """A record taken along and who opened it, over HTTP: whose it is, in which mode, and what is written down of it."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from urllib.parse import quote
 
 import pytest
 import sqlalchemy as sa
 
-from practice import access_log, exports
+from practice import access_log, amendments, exports
 from practice.access_log import LIST, note_view, place_at
 from practice.amendments import Ground
 from practice.db import Audit, clock_at, db, new_key, now
@@ -258,3 +258,14 @@ def test_admins_find_what_was_opened_and_taken_along(cast):
     page = cast.ada.get(cast.ada.post("/admin/audit/searches", {"kind": "records"}).location).text
     body = page[page.index("<tbody") : page.index("</tbody>")]
     assert "opened a part of a record" in body and "took a copy of a record" in body and "logged in" not in body
+
+
+def test_the_page_to_print_has_the_memo_and_the_day_of_a_request(cast, side):
+    who, address = side
+    value = cast.value_of(cast.sophie)
+    with clock_at(datetime(2026, 3, 5, 2, 30)):  # UTC: the evening before in New York
+        ask = {"to": "167 cm", "memo": "Measured at home", "form_key": new_key(), "by": cast.sophie.actor}
+        amendments.request_amendment(cast.sophie.id, value, **ask)
+    page = who.get(f"{address}/print").text
+    assert re.search(r"<dt>Asked on</dt><dd[^>]*>March 4, 2026</dd>", page)
+    assert re.search(r"<dt>Memo</dt><dd[^>]*>Measured at home</dd>", page)

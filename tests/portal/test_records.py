@@ -11,6 +11,8 @@ from practice.documents import Section
 from practice.records import SHOWN, RecordValue
 from tests.examples.portal import amendment
 from tests.portal.helpers import change_practice, locked, none_sent
+from tests.practice.test_record_imports import correct, saved
+from tests.samples import fhir
 
 
 def address_of(cast):
@@ -119,3 +121,35 @@ def test_a_value_that_the_page_does_not_show_opens_in_it_all_the_same(cast):
     assert "165 cm" not in cast.sophie.get("/my-info").text
     page = cast.sophie.get(address).text
     assert locked("Vital Signs, Height, 165 cm") in page and page.count('class="value"') == len(Section) * SHOWN
+
+
+@pytest.mark.parametrize("wrong", [{"to": " "}, {"to": "x" * 501}, {"memo": "x" * 20_001}], ids=str)
+def test_with_the_key_of_a_form_that_was_sent_before_the_record_stays_hidden_outside_of_meaningful_use(cast, wrong):
+    address, form = address_of(cast), amendment(cast)["data"]
+    sent = cast.sophie.post(address, form)
+    change_practice(meaningful_use=False)
+    answers = [cast.sophie.post(address, form | wrong)]
+    for there in ("", f"/{new_key()}/saving", f"/{new_key()}/removal"):
+        answers.append(cast.sophie.post(f"/my-info/documents{there}", {"key": form["key"], "file": ""}))
+    assert [answer.status_code for answer in answers] == [404] * 4 and "165 cm" not in answers[0].text
+    assert cast.sophie.post(address, form).location == sent.location, "the same again is answered as the first time"
+
+
+def test_what_has_only_a_name_is_corrected_by_name(cast):
+    saved(cast, fhir({"resourceType": "Condition", "code": {"text": "Gout"}}))
+    db.session.close()
+    key = db.session.scalars(sa.select(RecordValue.key).where(RecordValue.name == "Gout")).one()
+    db.session.close()
+    assert locked("Problem, Gout") in cast.sophie.get(f"/my-info/{key}/amendment").text
+    correct(cast, "Gout", "Pseudogout")
+    page = cast.sophie.get("/my-info").text
+    assert "<bdi>Pseudogout</bdi>" in page and "at your request. Before: <bdi>Gout</bdi>" in page
+    assert "does not say Gout any more" in cast.sophie.get(f"/my-info/{key}/amendment").text
+    assert "Before: <bdi>Gout</bdi>" in cast.sophie.get("/my-info/print").text
+
+
+def test_how_a_problem_stands_is_shown(cast):
+    resolved = {"clinicalStatus": {"coding": [{"code": "resolved"}]}, "onsetDateTime": "2020-05-01"}
+    saved(cast, fhir({"resourceType": "Condition", "code": {"text": "Gout"}} | resolved))
+    for page in ("/my-info", "/my-info/sections/problem", "/my-info/print"):
+        assert "May 1, 2020 · Resolved" in cast.sophie.get(page).text

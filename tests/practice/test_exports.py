@@ -4,7 +4,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from lxml import etree
 
 from practice import amendments, ccda_export, fhir_export
 from practice.amendments import AmendmentState, Ground
-from practice.db import db, new_key
+from practice.db import clock_at, db, new_key
 from practice.documents import Document, Section
 from practice.errors import Refused
 from practice.exports import Whole, a_date, plain, whole_of
@@ -320,3 +320,37 @@ def test_the_same_value_has_the_same_name_in_every_export(cast):
     first, second = bundle(cast), bundle(cast)
     names = [{one["fullUrl"] for one in made["entry"][1:]} for made in (first, second)]
     assert names[0] == names[1] and first["identifier"] != second["identifier"]
+
+
+GOUT = {
+    "resourceType": "Condition",
+    "code": {"text": "Gout", "coding": [{"system": "http://snomed.info/sct", "code": "90560007"}]},
+}
+
+
+def test_what_had_only_a_name_has_the_corrected_one_in_every_copy_and_the_old_code_no_more(cast):
+    saved(cast, fhir(GOUT | {"clinicalStatus": {"coding": [{"code": "active"}]}}))
+    correct(cast, "Gout", "Pseudogout")
+    assert [one.from_value for one in whole(cast).amendments] == ["Problem, Gout"]
+    must_be_valid(fhir_export.written(whole(cast)))
+    (condition,) = resources(cast, "Condition")
+    assert condition["code"] == {"text": "Pseudogout"} and condition["clinicalStatus"]["coding"][0]["code"] == "active"
+    (correction,) = (one for one in resources(cast, "Provenance") if "contained" in one)
+    assert correction["contained"][0]["code"] == GOUT["code"]
+    row = document(cast).xpath("//h:tr[h:td[1] = 'Pseudogout']", namespaces=HL7)[0]
+    assert "Before: Gout" in "".join(row.itertext()) and "90560007" not in "".join(row.itertext())
+
+
+def test_days_are_those_of_the_practice(cast):
+    evening = datetime(2026, 3, 5, 2, 30)  # UTC: the evening before in New York
+    with clock_at(evening):
+        key = cast.send(cast.sophie, "Amendment")
+        for step, more in ((V.REVIEW, {}), (V.DENY, {"ground": Ground.NOT_OURS, "because": "Not ours"})):
+            take(cast, key, step, **more)
+    correct(cast, "Height", "167 cm")
+    with db.engines["write"].begin() as connection:
+        connection.execute(sa.update(RecordValue.__table__).values(corrected_at=evening))
+    for content in (fhir_export.written(whole(cast)).decode(), "".join(document(cast).itertext())):
+        assert "Corrected on 2026-03-04" in content and "Decided on: 2026-03-04" in content
+        assert "Asked on: 2026-03-04" in content and "denied on 2026-03-04" in content
+    assert "Request of 2026-03-04" in content

@@ -8,7 +8,7 @@ from io import BytesIO
 import pytest
 import sqlalchemy as sa
 
-from practice import amendments, jobs, record_imports
+from practice import amendments, documents, jobs, record_imports
 from practice.attachments import every_file, sweep
 from practice.db import COMMAND, Audit, clock_at, db, new_key, now, transaction
 from practice.documents import Section
@@ -285,7 +285,7 @@ def test_only_in_meaningful_use_mode(cast):
 
 
 def test_there_is_an_end_to_what_is_brought(cast, monkeypatch):
-    monkeypatch.setattr(record_imports, "ENTRIES_MAX", 4)
+    monkeypatch.setattr(documents, "ENTRIES_MAX", 4)
     with pytest.raises(Invalid, match=r"10,000 entries"):
         brought(cast, fhir(measured(value=1), measured(value=2)))
     monkeypatch.undo()
@@ -328,3 +328,86 @@ def test_a_plan_needs_two_statements_however_long_the_record_is(cast, statements
         if n == 0:
             saved(cast, fhir(*(measured(value=n) for n in range(300))))
     assert counts_of == [2, 2]
+
+
+# ---- Other words for the same --------------------------------------------------------------------
+
+PULSE = {"coding": [{"system": "http://loinc.org", "code": "8867-4"}]}
+"""The heart rate of `ccda`, which names its code system by number."""
+
+
+def test_what_was_corrected_is_known_by_its_code_in_the_other_format_too(cast):
+    saved(cast, of_sophie().replace(b'code="8867-4"', b'code="8867-4" codeSystem="2.16.840.1.113883.6.1"'))
+    correct(cast, "Heart rate", "72 /min")
+    again = [measured("Pulse", n, "/min", on="2020-02-29", code=PULSE | {"text": "Pulse"}) for n in (71, 72)]
+    _, plan = saved(cast, fhir(*again))
+    assert [one.entry.value for one in plan.against] == ["71 /min"] and counts(plan.known)[Section.VITALS] == 1
+    assert Section.VITALS not in counts(plan.new)
+
+
+def gout(status="", **more):
+    stands = {"clinicalStatus": {"coding": [{"code": status}]}} if status else {}
+    return {"resourceType": "Condition", "code": {"text": "Gout"}} | stands | more
+
+
+@pytest.mark.parametrize(
+    ("before", "then", "is_new"),
+    [
+        ("active", "resolved", True),
+        ("resolved", "active", True),
+        ("", "resolved", True),
+        ("active", "active", False),
+        ("resolved", "inactive", False),
+        ("active", "", False),
+        ("", "active", False),
+        ("resolved", "", False),
+    ],
+)
+def test_that_something_is_over_is_news(cast, before, then, is_new):
+    saved(cast, fhir(gout(before)))
+    _, plan = saved(cast, fhir(gout(then), title="Another"))
+    assert counts(plan.new).get(Section.PROBLEM, 0) == is_new
+
+
+def test_how_a_measurement_stands_is_none(cast):
+    saved(cast, of_sophie().replace(b'<code code="8867-4"/>', b'<code code="8867-4"/><statusCode code="completed"/>'))
+    _, plan = saved(cast, fhir(measured("Heart rate", 71, "/min", on="2020-02-29", status="final")))
+    assert Section.VITALS not in counts(plan.new)
+
+
+def test_how_something_stands_outlives_its_correction_and_what_comes_after_it_is_news(cast):
+    saved(cast, fhir(gout("active")))
+    correct(cast, "Gout", "Pseudogout")
+    (value,) = (one for one in record_of(cast.sophie.id).sections[Section.PROBLEM] if one.name == "Pseudogout")
+    assert (value.status, value.value) == ("active", "")
+    over = gout("resolved", code={"text": "Pseudogout"})
+    _, plan = saved(cast, fhir(gout("active"), gout("resolved"), over, gout("active", code={"text": "Pseudogout"})))
+    assert [one.entry.name for one in plan.against] == ["Gout", "Gout"]
+    assert [(one.name, one.status) for one in plan.new[Section.PROBLEM]] == [("Pseudogout", "resolved")]
+
+
+def medicine(dose="10 mg", on="2025-03-04", **more):
+    said = {"medicationCodeableConcept": {"text": "Lisinopril"}, "authoredOn": on, "dosageInstruction": [{"text": dose}]}
+    return {"resourceType": "MedicationRequest", "status": "active"} | said | more
+
+
+def test_a_later_prescription_is_none_against_a_correction_of_the_one_before(cast):
+    saved(cast, fhir(medicine()))
+    correct(cast, "Lisinopril", "5 mg")
+    _, plan = saved(cast, fhir(medicine(), medicine(on=""), medicine("20 mg", "2026-03-05"), medicine("5 mg", status="stopped")))
+    assert [one.entry.value for one in plan.against] == ["10 mg", "10 mg"]
+    assert [(one.value, one.status) for one in plan.new[Section.MEDICATION]] == [("20 mg", "active"), ("5 mg", "stopped")]
+
+
+CONCERN = '<statusCode code="{}"/>'
+OWN = '<entryRelationship><observation><code code="33999-4"/><value code="413322009"/></observation></entryRelationship>'
+
+
+@pytest.mark.parametrize(
+    ("concern", "own", "status"), [("active", "", "active"), ("completed", "", "completed"), ("active", OWN, "resolved")]
+)
+def test_how_a_problem_of_a_c_cda_stands_its_own_status_says_else_its_concern(cast, concern, own, status):
+    inside = f'<observation><statusCode code="completed"/>{own}<code code="ASSERTION"/>'
+    content = of_sophie().decode().replace("<act>", f"<act>{CONCERN.format(concern)}")
+    _, plan = saved(cast, content.replace('<observation><code code="ASSERTION"/>', inside).encode())
+    assert [one.status for one in plan.new[Section.PROBLEM]] == [status]

@@ -1,5 +1,7 @@
 """An amendment's steps as pages: what each asks for, what the patient reads, and what a denial has to say."""
 
+import re
+
 import pytest
 import sqlalchemy as sa
 
@@ -150,3 +152,14 @@ def test_whose_it_is_not_takes_no_step(cast):
         assert cast.sam.get(f"/staff/messages/{key}/steps/{verb}").status_code == 404
         assert post(cast, key, verb, cast.sam).status_code == 404
     assert state_of() == S.IN_REVIEW
+
+
+def test_who_decides_on_a_second_request_reads_what_the_record_says_by_now(cast):
+    first, second = in_review(cast), in_review(cast)
+    words = re.compile(r"<dt>The record says now</dt>\s*<dd[^>]*>[^<]+, 170 cm</dd>")
+    pages = (f"/staff/messages/{second}", f"/staff/messages/{second}/steps/accept", f"/staff/messages/{second}/steps/deny")
+    assert not any("The record says now" in cast.rita.get(page).text for page in pages)
+    post(cast, first, V.ACCEPT, value="170 cm")
+    assert all(words.search(cast.rita.get(page).text) for page in pages)
+    assert words.search(cast.sophie.get(f"/messages/{second}").text)
+    assert "The record says now" not in cast.rita.get(f"/staff/messages/{first}").text, "it says there what was decided"
