@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from practice.attachments import scanned
 from practice.content import clean_name
-from practice.db import Actor, Transaction, changed, db, new_key, now, transaction
+from practice.db import Actor, Transaction, db, delete_some, new_key, now, transaction
 from practice.documents import Document, Entry, Kind, Section, Unreadable
 from practice.errors import Invalid, NotVisible, Stale, TooMany
 from practice.files import FileState, Stored, delete_bytes, path_of, stored
@@ -331,8 +331,7 @@ def discard(key: str, *, patient: int, by: Actor) -> None:
 
 def forget_documents(session: Session) -> int:
     """Deletes those that nobody saved for a day; the sweep deletes their files. Answers how many."""
-    old = RecordDocument.saved_at.is_(None), RecordDocument.at < now() - KEPT
-    return changed(session, sa.delete(RecordDocument).where(*old))
+    return delete_some(session, RecordDocument, sa.text("saved_at IS NULL"), RecordDocument.at < now() - KEPT)
 
 
 # ---- Questions -----------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ ADMINISTRATOR = "Administrator"  # the level of the first account
 
 def set_up(app: Flask) -> None:
     of_accounts = create_admin, reset_second_step
-    for command in (prepare, *of_accounts, worker, demo_reset, load, verify_audit, backup, restore, verify, read_records):
+    for command in (prepare, *of_accounts, worker, retain, demo_reset, load, verify_audit, backup, restore, verify, read_records):
         app.cli.add_command(command)
 
 
@@ -105,6 +105,13 @@ def worker() -> None:
     for sentence in check_config.old_sqlite(current_app.config):
         jobs.log.warning(sentence)
     jobs.work(send, is_over=lambda: over)
+
+
+@click.command()
+def retain() -> None:
+    """Delete at once what is over, while the practice works; the worker does it hour by hour."""
+    for name, number in jobs.retain().items():
+        click.echo(f"{name}: {number}")
 
 
 @click.command("demo-reset")
