@@ -13,6 +13,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from practice.db import Actor, Audit, Model, db, transaction
 
 BATCH = 1000
+ARCHIVED = "archive_audit"  # the verb whose row says up to which seal the trail was moved into files
 
 
 class AuditSeal(Model):
@@ -88,6 +89,12 @@ _NEWEST_SEALED = (
 )
 
 
+def archived(session: Session) -> tuple[int, str]:
+    """The position and hash up to which the chain was moved into files (archive.py); 0 and nothing: it is all here."""
+    told = session.scalars(sa.select(Audit.details).where(Audit.did == ARCHIVED))
+    return max(((one["position"], one["hash"]) for one in map(json.loads, told)), default=(0, ""))
+
+
 def unsealed() -> int:
     """How many rows at the end wait for the worker to seal them: until then nobody would notice a change of theirs."""
     waits = _unsealed(sa.func.count()).where(Audit.id > _sealed_up_to(db.session()))
@@ -119,8 +126,12 @@ def holds(seal: str) -> bool:
 
 def faults() -> Iterator[str]:
     """A sentence for each row that does not fit: changed, missing, never sealed. Each is compared with the seal before it as
-    it stands, so that one changed row does not accuse all that follow."""
-    position, previous = 0, ""
+    it stands, so that one changed row does not accuse all that follow. Rows that were moved into files are not looked for;
+    those that stand here all the same are checked."""
+    moved, seal = archived(db.session())
+    first = db.session.scalar(sa.select(sa.func.min(AuditSeal.position))) or 1
+    position = moved if first > moved else first - 1
+    previous = seal if first > moved else "" if first == 1 else None  # None: what came before stands in a file
     page = (
         sa.select(AuditSeal.position, AuditSeal.hash, AuditSeal.audit_id, Audit.id, *COLUMNS)
         .outerjoin(Audit, Audit.id == AuditSeal.audit_id)
@@ -134,7 +145,7 @@ def faults() -> Iterator[str]:
             position = row["position"]
             if row["id"] is None:
                 yield f"audit row {row['audit_id']} is missing"
-            elif follows and chain(previous, {c.name: row[c.name] for c in COLUMNS}) != row["hash"]:
+            elif follows and previous is not None and chain(previous, {c.name: row[c.name] for c in COLUMNS}) != row["hash"]:
                 yield f"audit row {row['audit_id']} was changed, or its seal {position} or the one before it"
             previous = row["hash"]
     late = _unsealed(Audit.id).where(Audit.id <= _sealed_up_to(db.session())).order_by(Audit.id).limit(BATCH)

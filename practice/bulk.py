@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from practice import conversations
 from practice.communicators import box_of
 from practice.conversations import thread_of_staff
-from practice.db import Actor, Model, again_if_doubled, choice, db, new_key, now, transaction
+from practice.db import BATCH, Actor, Model, again_if_doubled, choice, db, new_key, now, transaction
 from practice.errors import BeingSent, Invalid, NotAllowed, NotVisible, Stale
 from practice.people import Person, fold, full_name
 from practice.threads import Thread, ThreadState
@@ -255,7 +255,7 @@ def _items(batch: Batch) -> sa.Select[BatchItem]:
 
 def forget_batches(session: Session) -> int:
     """Deletes what is older than a day. Answers how many acts."""
-    old = list(session.scalars(sa.select(Batch.id).where(Batch.at < now() - KEPT).limit(1000)))
+    old = list(session.scalars(sa.select(Batch.id).where(Batch.at < now() - KEPT).limit(BATCH)))
     session.execute(sa.delete(BatchItem).where(BatchItem.batch_id.in_(old)))
     session.execute(sa.delete(Batch).where(Batch.id.in_(old)))
     return len(old)

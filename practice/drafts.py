@@ -1,20 +1,21 @@
 """What somebody has written and not sent. A draft has its form's key: sending deletes it and keeps the key with the message."""
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from practice.db import Actor, Model, Transaction, changed, db, new_key, now, transaction
+from practice.db import Actor, Model, Transaction, changed, db, delete_some, new_key, now, transaction
 from practice.errors import NotVisible, Stale, TooMany
 from practice.files import delete_bytes, drop_files
 from practice.people import Person
 
 ABOUT_MAX = 300
 DRAFTS_MAX = 500  # of one author
+KEPT = timedelta(days=365)  # since it was last saved
 
 
 class Draft(Model):
@@ -31,6 +32,7 @@ class Draft(Model):
         sa.UniqueConstraint("author_id", "key"),
         sa.Index(None, "author_id", "saved_at", "id"),
         sa.Index(None, "author_id", "about"),
+        sa.Index(None, "saved_at"),
     )
 
 
@@ -160,6 +162,11 @@ def drafts_of(author: int, *, limit: int, before: str = "", after: str = "") -> 
         asked |= {"at": beyond.saved_at, "id": beyond.id}
     rows = db.session.connection().execute(_drafts(">" if after else "<" if before else ""), asked).all()
     return list(rows[::-1] if after else rows)
+
+
+def forget_drafts(session: Session) -> int:
+    """Deletes what nobody has written on for a year; the sweep deletes its files. Answers how many."""
+    return delete_some(session, Draft, Draft.saved_at < now() - KEPT)
 
 
 def discard_draft(author: int, *, key: str, by: Actor) -> None:

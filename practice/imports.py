@@ -26,7 +26,7 @@ from practice.accounts import (
     terms_of,
     text_faults,
 )
-from practice.db import Actor, Model, Transaction, again_if_doubled, changed, choice, db, new_key, now, transaction
+from practice.db import Actor, Model, Transaction, again_if_doubled, choice, db, delete_some, new_key, now, transaction
 from practice.errors import Invalid, NotVisible, Stale
 from practice.patients import RECORD_NUMBER_MAX
 from practice.people import (
@@ -465,7 +465,7 @@ def discard_import(key: str, *, by: Actor) -> ImportKind:
 
 def forget_imports(session: Session) -> int:
     """Deletes those older than a day. Answers how many."""
-    return changed(session, sa.delete(Import).where(Import.created_at < now() - KEPT))
+    return delete_some(session, Import, Import.created_at < now() - KEPT)
 
 
 # ---- Looking at one ------------------------------------------------------------------------------

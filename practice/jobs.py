@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ from practice import (
     audit,
     bulk,
     conversations,
+    drafts,
     escalation,
     imports,
     links,
@@ -33,7 +34,7 @@ from practice import (
     sessions,
     throttle,
 )
-from practice.db import SYSTEM, WRITE, Model, Transaction, changed, db, now, transaction
+from practice.db import BATCH, COMMAND, SYSTEM, WRITE, Model, Transaction, changed, db, now, transaction
 from practice.threads import Thread
 
 log = logging.getLogger("portal.worker")
@@ -85,6 +86,8 @@ JOBS: dict[str, tuple[timedelta, Callable[[Transaction], int]]] = {
     "sweep stored files": (timedelta(hours=1), attachments.sweep),
     "send what a wrong clock put off": (timedelta(hours=1), lambda tx: outbox.hurry_up(tx.session)),
     "forget sent notices": (timedelta(hours=1), lambda tx: outbox.forget_sent(tx.session)),
+    "forget dead notices": (timedelta(hours=1), lambda tx: outbox.forget_dead(tx.session)),
+    "forget old drafts": (timedelta(hours=1), lambda tx: drafts.forget_drafts(tx.session)),
     "sum up the numbers": (timedelta(hours=1), numbers.sum_up),
 }
 """Name: how often, and what; answers how much it did. Each runs in one transaction with the moving of its time."""
@@ -92,7 +95,10 @@ JOBS: dict[str, tuple[timedelta, Callable[[Transaction], int]]] = {
 SILENT = {"seal the audit"}  # sealing its own audit row would never end
 
 
-AT_MOST = {"tell of what is overdue": escalation.BATCH, "sum up the numbers": 1}  # who has done so much is due again at once
+RETENTION = [name for name in JOBS if name.startswith("forget ")]
+AT_MOST = {"tell of what is overdue": escalation.BATCH, "sum up the numbers": 1} | dict.fromkeys(RETENTION, BATCH)
+"""Who has done so much is due again at once."""
+PAUSE = 0.05  # seconds between two batches of one who is in no hurry: SQLite lets those in meanwhile who wait
 
 
 def run_due_jobs() -> dict[str, int]:
@@ -117,6 +123,22 @@ def _run(name: str, every: timedelta, job: Callable[[Transaction], int]) -> int:
             tx.session.execute(sa.update(Job).where(Job.name == name).values(next_at=at))
         tx.is_silent = not done or name in SILENT
         return done
+
+
+def retain() -> dict[str, int]:
+    """Deletes all that is over at once, as the worker does hour by hour: in short transactions, so that it may be killed and
+    run again. Answers how many of each."""
+    return {name: sum(_batches(name)) for name in RETENTION}
+
+
+def _batches(name: str) -> Iterator[int]:
+    done = 1
+    while done:
+        with transaction(by=COMMAND, did=name) as tx:
+            done = JOBS[name][1](tx)
+            tx.is_silent = not done
+        yield done
+        time.sleep(PAUSE if done else 0)
 
 
 def sees(session: Session, staff: int, thread: int) -> bool:

@@ -8,7 +8,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from practice.db import Model, Transaction, changed, choice, now
+from practice.db import Model, Transaction, changed, choice, delete_some, now
 from practice.errors import Refused
 from practice.people import token_hash
 from practice.proofs import end_proofs
@@ -30,7 +30,7 @@ class OneTimeLink(Model):
     purpose: Mapped[Purpose] = mapped_column(choice(Purpose, is_checked=False))
     token_hash: Mapped[str] = mapped_column(sa.String(64), unique=True)
     created_at: Mapped[datetime]
-    ends_at: Mapped[datetime]
+    ends_at: Mapped[datetime] = mapped_column(index=True)
     used_at: Mapped[datetime | None]
 
 
@@ -91,4 +91,4 @@ def _works(token: str, purpose: Purpose) -> tuple[sa.ColumnElement[bool], ...]:
 
 def forget_ended(session: Session) -> int:
     """Deletes links that ended more than 30 days ago. Answers how many."""
-    return changed(session, sa.delete(OneTimeLink).where(OneTimeLink.ends_at < now() - KEPT))
+    return delete_some(session, OneTimeLink, OneTimeLink.ends_at < now() - KEPT)

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from practice.db import MANY_AND_ONE, Model, changed, choice, db, now
+from practice.db import MANY_AND_ONE, Model, choice, db, delete_some, now
 from practice.patient_search import PatientSearch, patient_keys, patients_with, values_of
 from practice.people import AccountStatus, Patient, Person, fold, phone_key, token_hash
 from practice.threads import PAGE, Page
@@ -178,4 +178,4 @@ def _works() -> tuple[sa.ColumnElement[bool], ...]:
 
 def forget_codes(session: Session) -> int:
     """Deletes codes that ended. Answers how many."""
-    return changed(session, sa.delete(MatchCode).where(MatchCode.ends_at < now()))
+    return delete_some(session, MatchCode, MatchCode.ends_at < now())

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from practice.calendar import at_local, local_day
-from practice.db import Actor, Model, Transaction, changed, choice, db, new_key, now, transaction
+from practice.db import Actor, Model, Transaction, changed, choice, db, delete_some, new_key, now, transaction
 from practice.people import AccountStatus, NoticePreference, Patient, Person, Staff, must_be_admin
 from practice.proofs import EmailProof
 from practice.settings import Practice
@@ -27,6 +27,7 @@ class Undeliverable(Exception):
 LEASE = timedelta(minutes=2)
 BACK_OFF = [timedelta(minutes=m) for m in (1, 5, 15, 60, 240)]
 KEPT = timedelta(days=30)
+DEAD_KEPT = timedelta(days=90)
 MORNING = time(8)  # when the day's mail leaves, by the practice's clock
 REMINDED = timedelta(hours=40)  # before an appointment at most: from that morning to the end of the next day
 _CHANCE = random.SystemRandom()
@@ -495,4 +496,9 @@ def hurry_up(session: sa.orm.Session) -> int:
 
 def forget_sent(session: sa.orm.Session) -> int:
     """Deletes rows sent more than 30 days ago. Answers how many."""
-    return changed(session, sa.delete(Notice).where(Notice.sent_at < now() - KEPT))
+    return delete_some(session, Notice, Notice.sent_at < now() - KEPT)
+
+
+def forget_dead(session: sa.orm.Session) -> int:
+    """Deletes those given up that nobody tried again for 90 days. Answers how many."""
+    return delete_some(session, Notice, _DEAD, Notice.created_at < now() - DEAD_KEPT)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from practice.db import WRITE, Model, changed, db, now, small_write
+from practice.db import WRITE, Model, db, delete_some, now, small_write
 from practice.people import Person
 
 GONE_AFTER = timedelta(seconds=25)
@@ -57,4 +57,4 @@ def others_in(thread: int, *, me: int) -> list[Any]:
 
 def forget_gone(session: Session) -> int:
     """Deletes what has been worth nothing for an hour. Answers how many."""
-    return changed(session, sa.delete(Presence).where(Presence.at < now() - KEPT))
+    return delete_some(session, Presence, Presence.at < now() - KEPT)

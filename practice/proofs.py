@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from practice.db import Model, Transaction, changed, now
+from practice.db import BATCH, Model, Transaction, changed, now
 from practice.errors import TooMany
 from practice.people import email_key, token_hash
 
@@ -98,7 +98,7 @@ def forget_proofs(session: Session) -> int:
     """Deletes what was not proven in time, with its mails, and what is over; not what waits for its mail. Answers how many."""
     outbox = sa.table("outbox", sa.column("proof_id", sa.Integer), sa.column("person_id", sa.Integer), sa.column("state"))
     waits = sa.exists().where(outbox.c.proof_id == EmailProof.id, outbox.c.state.in_(("waiting", "leased")))
-    ids = list(session.scalars(sa.select(EmailProof.id).where(EmailProof.ends_at < now(), ~waits).limit(500)))
+    ids = list(session.scalars(sa.select(EmailProof.id).where(EmailProof.ends_at < now(), ~waits).limit(BATCH)))
     # By name: mails are above. Who never had an account is forgotten wholly; of a person's mails only what they proved.
     session.execute(sa.delete(outbox).where(outbox.c.proof_id.in_(ids), outbox.c.person_id.is_(None)))
     session.execute(sa.update(outbox).where(outbox.c.proof_id.in_(ids)).values(proof_id=None))

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from practice.attachments import scanned
 from practice.clinical_codes import system_of
 from practice.content import clean_name
-from practice.db import Actor, Transaction, changed, db, new_key, now, transaction
+from practice.db import Actor, Transaction, db, delete_some, new_key, now, transaction
 from practice.documents import Document, Entry, Kind, Section, Unreadable
 from practice.errors import Invalid, NotVisible, Stale, TooMany
 from practice.files import FileState, Stored, delete_bytes, path_of, stored
@@ -383,8 +383,7 @@ def discard(key: str, *, patient: int, by: Actor) -> None:
 
 def forget_documents(session: Session) -> int:
     """Deletes those that nobody saved for a day; the sweep deletes their files. Answers how many."""
-    old = RecordDocument.saved_at.is_(None), RecordDocument.at < now() - KEPT
-    return changed(session, sa.delete(RecordDocument).where(*old))
+    return delete_some(session, RecordDocument, sa.text("saved_at IS NULL"), RecordDocument.at < now() - KEPT)
 
 
 # ---- Questions -----------------------------------------------------------------------------------

@@ -37,7 +37,16 @@ class RecordDocument(StoredFile, Model):
     reason: Mapped[str] = mapped_column(sa.Text, default="")  # why staff took what is not plainly this patient's
     at: Mapped[datetime]
     saved_at: Mapped[datetime | None]
-    __table_args__ = (sa.Index(None, "patient_id", "sha256"), sa.Index(None, "by_id", "at"))
+    __table_args__ = (
+        sa.Index(None, "patient_id", "sha256"),
+        sa.Index(None, "by_id", "at"),
+        sa.Index(
+            "ix_record_document_not_saved",
+            "at",
+            sqlite_where=sa.text("saved_at IS NULL"),
+            postgresql_where=sa.text("saved_at IS NULL"),
+        ),
+    )
 
 
 class RecordValue(Model):

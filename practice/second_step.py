@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from practice.db import COMMAND, Actor, Model, Transaction, changed, db, keys_for, now, transaction
+from practice.db import COMMAND, Actor, Model, Transaction, changed, db, delete_some, keys_for, now, transaction
 from practice.errors import Invalid, NotAllowed, NotVisible, Refused
 from practice.outbox import Occasion, tell
 from practice.own_account import end_other_log_ins, must_know_password
@@ -179,7 +179,7 @@ def _end_half(tx: Transaction, key: str) -> None:
 
 def forget_halves(session: Session) -> int:
     """Deletes half log-ins that are over. Answers how many."""
-    return changed(session, sa.delete(HalfLogIn).where(HalfLogIn.ends_at < now()))
+    return delete_some(session, HalfLogIn, HalfLogIn.ends_at < now())
 
 
 # ---- Codes ---------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, aliased, mapped_column
 
-from practice.db import Actor, Model, changed, db, new_key, now, small_write, transaction
+from practice.db import BATCH, Actor, Model, changed, db, delete_some, new_key, now, small_write, transaction
 from practice.people import AccountStatus, Kind, Patient, Person, Staff, full_name, token_hash
 from practice.settings import Practice
 
@@ -249,6 +249,8 @@ _KEPT = sa.select(BoxFilter.values).where(BoxFilter.key == sa.bindparam("key"), 
 
 def forget_ended(session: sa.orm.Session) -> int:
     """Deletes sessions that ended more than a day ago, with their filters. Answers how many."""
-    old = sa.select(LoginSession.id).where(LoginSession.ends_at < now() - EXPIRED_KEPT)
-    session.execute(sa.delete(BoxFilter).where(BoxFilter.session_id.in_(old)))
-    return changed(session, sa.delete(LoginSession).where(LoginSession.ends_at < now() - EXPIRED_KEPT))
+    ended = sa.select(LoginSession.id).where(LoginSession.ends_at < now() - EXPIRED_KEPT).order_by(LoginSession.ends_at)
+    old = list(session.scalars(ended.limit(BATCH)))
+    if (filters := delete_some(session, BoxFilter, BoxFilter.session_id.in_(old))) == BATCH:
+        return filters  # theirs are more: the next transaction goes on
+    return changed(session, sa.delete(LoginSession).where(LoginSession.id.in_(old)))

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from practice.db import ANONYMOUS, Actor, Model, Transaction, changed, db, keys_for, now, transaction
+from practice.db import ANONYMOUS, Actor, Model, Transaction, db, delete_some, keys_for, now, transaction
 from practice.errors import TooMany
 from practice.people import Person, email_key, person_with_password
 
@@ -92,7 +92,7 @@ def open_again(tx: Transaction, what: Guessed, email: str) -> None:
 
 def forget_ended(session: Session) -> int:
     """Deletes what counts for nothing any more. Answers how many."""
-    return changed(session, sa.delete(Throttle).where(Throttle.ends_at < now()))
+    return delete_some(session, Throttle, Throttle.ends_at < now())
 
 
 class _Counted:

@@ -65,6 +65,7 @@ def test_settings(url: str, **more: Any) -> dict[str, Any]:
         "TRUSTED_HOSTS": ["localhost", "127.0.0.1"],
         "FILES_DIR": str(FILES),
         "CLAMD_SOCKET": "",
+        "AUDIT_YEARS": None,
         "SMTP_HOST": "",
         "METRICS_TOKEN": "",
         "METRICS_DIR": f"{FILES}-metrics",

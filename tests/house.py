@@ -39,7 +39,7 @@ LAYERS = (
     ("escalation",),
     ("coverage", "appointments", "results", "records", "setup", "trays", "trail", "matching"),
     ("amendments", "accounts", "lists", "patients", "board"),
-    ("imports", "record_imports", "exports", "access_log", "backups", "watch", "own_email", "registration"),
+    ("imports", "record_imports", "exports", "access_log", "archive", "backups", "watch", "own_email", "registration"),
     ("fhir_shapes", "ccda_export"),
     ("fhir_export",),
     ("jobs",),

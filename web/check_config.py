@@ -25,7 +25,7 @@ MIGRATIONS = Path(__file__).parent.parent / "migrations"
 SOUND_SQLITE = (3, 51, 3)
 PLAIN = (
     "PORTAL_MODE", "PORTAL_URL", "TRUSTED_HOSTS", "PROXY_ADDRESS", "TEST_DATABASE_URL", "DATA_DIR", "FILES_DIR", "SMTP_HOST",
-    "SMTP_PORT", "SMTP_USER", "MAIL_FROM", "CLAMD_SOCKET", "PORT",
+    "SMTP_PORT", "SMTP_USER", "MAIL_FROM", "CLAMD_SOCKET", "PORT", "AUDIT_YEARS",
 )  # fmt: skip
 KNOWN = {*PLAIN, *config.SECRETS, *(f"{name}_FILE" for name in config.SECRETS)}
 

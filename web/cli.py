@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 
@@ -12,9 +13,9 @@ from email_validator import EmailNotValidError, validate_email
 from flask import Flask, current_app
 from flask_migrate import upgrade
 
-from practice import audit, backups, demo, jobs, people, second_step
+from practice import archive, audit, backups, demo, jobs, people, second_step
 from practice import load as loading
-from practice.db import COMMAND, WRITE, Base, db
+from practice.db import COMMAND, WRITE, Base, db, now
 from practice.errors import Invalid, NotVisible
 from practice.lists import have_terms
 from practice.own_account import must_be_hard_to_guess
@@ -25,12 +26,26 @@ from web.check_config import MIGRATIONS
 from web.mailing import sender
 from web.record_files import read_records
 
+FOLDER = click.Path(path_type=Path, file_okay=False)
 ADMINISTRATOR = "Administrator"  # the level of the first account
 
 
 def set_up(app: Flask) -> None:
     of_accounts = create_admin, reset_second_step
-    for command in (prepare, *of_accounts, worker, demo_reset, load, verify_audit, backup, restore, verify, read_records):
+    for command in (
+        prepare,
+        *of_accounts,
+        worker,
+        retain,
+        demo_reset,
+        load,
+        verify_audit,
+        archive_audit,
+        backup,
+        restore,
+        verify,
+        read_records,
+    ):
         app.cli.add_command(command)
 
 
@@ -107,6 +122,13 @@ def worker() -> None:
     jobs.work(send, is_over=lambda: over)
 
 
+@click.command()
+def retain() -> None:
+    """Delete at once what is over, while the practice works; the worker does it hour by hour."""
+    for name, number in jobs.retain().items():
+        click.echo(f"{name}: {number}")
+
+
 @click.command("demo-reset")
 def demo_reset() -> None:
     """Make the demo practice anew, as on the first day. Refuses a database that holds anything but the demo."""
@@ -134,19 +156,35 @@ def load(patients: int | None, messages: int, seed: int) -> None:
 
 @click.command("verify-audit")
 @click.option("--seal", default="", help="A newest seal as the worker's log has it, POSITION:HASH: it must still be there.")
-def verify_audit(seal: str) -> None:
+@click.option("--archive", "folder", type=FOLDER, help="The files that archive-audit wrote: they are checked too.")
+def verify_audit(seal: str, folder: Path | None) -> None:
     """Check the chain of the audit trail."""
-    broken = list(islice(audit.faults(), 100))
-    if seal and not audit.holds(seal):
+    moved, _ = audit.archived(db.session())
+    broken = [*(islice(archive.faults(folder), 100) if folder else ()), *islice(audit.faults(), 100)]
+    if seal and not audit.holds(seal) and not (folder and archive.holds(folder, seal)):
         broken.append(f"seal {seal.partition(':')[0]} is not what was logged: rows were cut off, or the chain was made anew")
     if broken:
         raise click.ClickException("\n".join(broken))
     click.echo("The audit trail is whole.")
+    if moved and not folder:
+        click.echo(f"Up to seal {moved} it stands in files, which --archive FOLDER checks.")
     if waits := audit.unsealed():
         click.echo(f"Rows at the end that are not sealed yet: {waits}.")
 
 
-FOLDER = click.Path(path_type=Path, file_okay=False)
+@click.command("archive-audit")
+@click.argument("folder", type=FOLDER)
+def archive_audit(folder: Path) -> None:
+    """Move rows of the audit older than AUDIT_YEARS into a file in FOLDER, with their seals, while the practice works."""
+    years = current_app.config["AUDIT_YEARS"]
+    if years is None:
+        raise click.ClickException("AUDIT_YEARS is not set: the audit is kept for ever.")
+    try:
+        before = now() - timedelta(days=366 * years)  # rather a few days too long
+        done = archive.archive(folder, before=before, owner=current_app.config["MIGRATION_DATABASE_URL"])
+    except archive.NotPossible as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{done.file}: {done.rows} rows. Keep it as long as the practice." if done.file else "None is so old.")
 
 
 @click.command()

@@ -64,6 +64,14 @@ class Settings:
         self.refuse(f"{name} is {found!r}: set it to the number of a port.")
         return int(default)
 
+    def years(self, name: str) -> int | None:
+        """None: for ever. Patients and the law ask for six years (45 CFR 164.316, 164.528)."""
+        found = self.text(name)
+        if not found or (found.isascii() and found.isdigit() and 6 <= int(found) <= 100):
+            return int(found) if found else None
+        self.refuse(f"{name} is {found!r}: set it to a number of years from 6 to 100, or leave it out to keep all.")
+        return None
+
     def folder(self, name: str, default: str) -> Path:
         """Made where it is not there; it must be writable."""
         found = Path(self.text(name, default))
@@ -123,6 +131,7 @@ def look(env: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
         "METRICS_TOKEN": said.strong("METRICS_TOKEN"),
         "METRICS_DIR": str((data_dir / "metrics").resolve()),
         **_mail_settings(said),
+        "AUDIT_YEARS": said.years("AUDIT_YEARS"),
         "SECRET_KEY": _secret_key(said, data_dir, is_demo),
         "SECRET_KEY_FALLBACKS": [key for key in (said.strong("SECRET_KEY_OLD"),) if key],
         "MIGRATION_DATABASE_URL": said.database("MIGRATION_DATABASE_URL", database),
