@@ -14,7 +14,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from tests.faults import ledger
-from tests.faults.book import Broken, NotRun, fault, must
+from tests.faults.book import Broken, NotHere, NotRun, fault, must
 from tests.faults.senders import Answer, ask
 from tests.faults.stage import Cluster, Stage, Web
 
@@ -28,7 +28,7 @@ def is_told(answer: Answer, form: dict[str, str]) -> bool:
 
 def server_of(stage: Stage) -> Cluster:
     if stage.cluster is None:
-        raise NotRun("SQLite has no server")
+        raise NotHere("SQLite has no server")
     return stage.cluster
 
 
