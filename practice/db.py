@@ -318,7 +318,7 @@ def small_write(statement: sa.Executable, values: dict[str, Any], *, waits: bool
             finally:
                 if not waits and engine.dialect.name == "sqlite":
                     connection.connection.driver_connection.execute("PRAGMA busy_timeout=5000")  # type: ignore[union-attr]
-    except (sa.exc.OperationalError, sa.exc.InternalError):  # the latter where PostgreSQL may only be read
+    except (sa.exc.OperationalError, sa.exc.InternalError, sa.exc.TimeoutError):  # locked, may only be read, no connection left
         if waits:
             raise
         return False
@@ -342,7 +342,7 @@ def engine_options(url: str, *, read_only: bool) -> dict[str, Any]:
         "url": url,
         "hide_parameters": True,  # what people write does not belong into a log
         "pool_pre_ping": True,
-        "pool_timeout": 5,
+        "pool_timeout": 2,  # a request may wait for a connection up to four times, and is answered within 10 s all the same
         "connect_args": {"connect_timeout": 3, "options": options},
     }
     return found | ({"isolation_level": "AUTOCOMMIT"} if read_only else {})

@@ -343,11 +343,16 @@ class Stage:
 
 def clock_moved(folder: Path, by: timedelta) -> list[str]:
     """What begins a command whose clock on the wall is wrong by so much."""
+    return ["env", f"LD_PRELOAD={preloaded(folder, 'moved')}", f"CLOCK_MOVED={round(by.total_seconds())}"]
+
+
+def preloaded(folder: Path, name: str) -> Path:
+    """The library of one of the C files here."""
     if not shutil.which("cc"):
-        raise NotRun("a C compiler is not installed, which makes the wrong clock (moved.c)")
-    library = folder / "moved.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", str(library), str(Path(__file__).with_name("moved.c"))], check=True)
-    return ["env", f"LD_PRELOAD={library}", f"CLOCK_MOVED={round(by.total_seconds())}"]
+        raise NotRun(f"a C compiler is not installed, which makes {name}.c")
+    library = folder / f"{name}.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", str(library), str(Path(__file__).with_name(f"{name}.c"))], check=True)
+    return library
 
 
 def dispose(app: Flask) -> None:
