@@ -6,7 +6,10 @@ leaves one audit row for each verb. Times are naive UTC everywhere in Python and
 
 import hmac
 import json
+import random
 import secrets
+import sqlite3
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -317,19 +320,15 @@ def small_write(statement: sa.Executable, values: dict[str, Any], *, waits: bool
     engine = db.engines[WRITE]
     try:
         with engine.connect() as connection:
-            if not waits:
-                busy = "PRAGMA busy_timeout=0" if engine.dialect.name == "sqlite" else "SET LOCAL lock_timeout='1ms'"
-                if engine.dialect.name == "sqlite":
-                    connection.connection.driver_connection.execute(busy)  # type: ignore[union-attr]
-                else:
-                    connection.exec_driver_sql(busy)
+            connection.info[PATIENCE] = PATIENT if waits else 0
+            if not waits and engine.dialect.name == "postgresql":
+                connection.exec_driver_sql("SET LOCAL lock_timeout='1ms'")
             try:
                 connection.execute(statement, values)
                 connection.commit()
             finally:
-                if not waits and engine.dialect.name == "sqlite":
-                    connection.connection.driver_connection.execute("PRAGMA busy_timeout=5000")  # type: ignore[union-attr]
-    except (sa.exc.OperationalError, sa.exc.InternalError):  # the latter where PostgreSQL may only be read
+                connection.info.pop(PATIENCE, None)
+    except (sa.exc.OperationalError, sa.exc.InternalError, sa.exc.TimeoutError):  # locked, may only be read, no connection left
         if waits:
             raise
         return False
@@ -353,7 +352,7 @@ def engine_options(url: str, *, read_only: bool) -> dict[str, Any]:
         "url": url,
         "hide_parameters": True,  # what people write does not belong into a log
         "pool_pre_ping": True,
-        "pool_timeout": 5,
+        "pool_timeout": 2,  # a request may wait for a connection up to four times, and is answered within 10 s all the same
         "connect_args": {"connect_timeout": 3, "options": options},
     }
     return found | ({"isolation_level": "AUTOCOMMIT"} if read_only else {})
@@ -386,7 +385,30 @@ def _set_up_sqlite(engine: sa.Engine, *, read_only: bool) -> None:
         if read_only:  # by the driver itself, which is quicker: it takes no lock, so it cannot be refused
             connection.connection.driver_connection.execute("BEGIN")  # type: ignore[union-attr]
         else:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            _begin_writing(connection)
+
+
+PATIENCE, PATIENT = "patience", 5  # in a connection's info: seconds that it waits for the one writer of SQLite
+
+
+def _begin_writing(connection: sa.Connection) -> None:
+    """Asks for the lock every few milliseconds. SQLite itself asks the less often the longer it has waited: of eight writers
+    some waited for 3 s."""
+    driver = cast("sqlite3.Connection", connection.connection.driver_connection)
+    until = time.monotonic() + connection.info.get(PATIENCE, PATIENT)
+    driver.execute("PRAGMA busy_timeout=0")
+    try:
+        while time.monotonic() < until:
+            try:
+                driver.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                    break
+            time.sleep(random.uniform(0.001, 0.01))
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # for its error
+    finally:
+        driver.execute("PRAGMA busy_timeout=5000")
 
 
 # ---- What nobody may change, not even by a mistake of ours ---------------------------------------

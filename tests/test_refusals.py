@@ -6,7 +6,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from practice.db import WRITE, clock_at, db, new_key, now
+from practice.db import WRITE, clock_at, db, engine_options, new_key, now
 from practice.drafts import Draft
 from practice.sessions import IDLE, LoginSession
 from tests.conftest import Cast, Player, test_settings
@@ -106,6 +106,23 @@ def test_a34_a_busy_database_is_said_with_the_words_and_can_be_tried_again(cast,
     answer = cast.sophie.post("/messages/new", message(cast), htmx=htmx)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     assert WORDS in answer.text and "Send again" in answer.text
+
+
+def test_f11_a_page_needs_no_connection_to_note_that_somebody_was_seen(cast, monkeypatch):
+    def used_up() -> None:
+        raise sa.exc.TimeoutError("QueuePool limit reached")
+
+    with clock_at(now() + timedelta(minutes=2)):
+        monkeypatch.setattr(db.engines[WRITE], "connect", used_up)
+        assert cast.sophie.get("/messages").status_code == 200
+        answer = cast.sophie.post("/messages/new", message(cast))
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert WORDS in answer.text
+
+
+def test_f11_who_waits_for_a_connection_at_each_step_is_answered_within_ten_seconds():
+    """For the session, for the last seen, to write, and for the page that says it could not be."""
+    assert 4 * engine_options("postgresql+psycopg://", read_only=False)["pool_timeout"] < 10
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from datetime import date
 from pathlib import Path
 
 from tests.faults import book, clock, damage, database, mails, named, pages, restarts  # noqa: F401  each makes its faults known
-from tests.faults.book import Broken, Fault, NotRun, Row
+from tests.faults.book import Broken, Fault, NotHere, NotRun, Row
 from tests.faults.senders import Crowd
 from tests.faults.stage import Cluster, Stage, set_up
 
@@ -86,6 +86,8 @@ def made(one: Fault, stage: Stage) -> list[Row]:
         result, figures = "holds", one.make(stage)
     except NotRun as error:
         result, figures = "not run", str(error)
+    except NotHere as error:
+        result, figures = "does not apply", str(error)
     except Broken as error:
         result, figures = "broken", str(error)
     except Exception as error:  # of the test itself: what it was to show is not shown

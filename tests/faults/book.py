@@ -67,6 +67,10 @@ class NotRun(Exception):
     """The sentence says what is missing."""
 
 
+class NotHere(Exception):
+    """The fault cannot come on this database; the sentence says why."""
+
+
 @dataclass(frozen=True)
 class Fault:
     """`make` makes it for real on one database, and answers the figures that were measured."""
@@ -95,7 +99,7 @@ def must(holds: object, sentence: str) -> None:
 class Row:
     id: str
     database: str
-    result: str  # holds, broken, not run
+    result: str  # holds, broken, not run, does not apply
     figures: str
     seconds: int
     day: str
@@ -119,7 +123,7 @@ settings as they come). Where a row says *tests*, those of `make test` were run 
 *acknowledged*: the sender was answered 303. *lost*: acknowledged and not stored. *doubled*: one form stored twice. *without
 audit*: messages without their row in the audit. *without notice*: people who are to be told and have no row in the outbox.
 
-{held} hold, {broken} broken, {not_run} not run.
+{held} hold, {broken} broken, {not_run} not run, {not_here} cannot come there.
 """
 TABLE = "| | fault or promise | database | result | figures | seconds | day |\n|---|---|---|---|---|---:|---|"
 
@@ -135,7 +139,9 @@ def write(new: Sequence[Row], *, command: str, seed: int) -> None:
     """Puts new rows in the place of the old ones; what never ran says so."""
     rows = {(id, kind): Row(id, kind, "not run", "never yet", 0, f"{date.today()}") for id in IDS for kind in DATABASES}
     rows |= kept() | {(row.id, row.database): row for row in new}
-    number = {result: sum(row.result == result for row in rows.values()) for result in ("holds", "broken", "not run")}
+    number = {
+        result: sum(row.result == result for row in rows.values()) for result in ("holds", "broken", "not run", "does not apply")
+    }
     head = HEAD.format(
         command=command,
         day=date.today(),
@@ -147,6 +153,7 @@ def write(new: Sequence[Row], *, command: str, seed: int) -> None:
         held=number["holds"],
         broken=number["broken"],
         not_run=number["not run"],
+        not_here=number["does not apply"],
     )
     lines = [rows[id, kind].line() for id in IDS for kind in DATABASES]
     FILE.write_text("\n".join([head, TABLE, *lines, ""]), encoding="utf-8")

@@ -14,9 +14,9 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from tests.faults import ledger
-from tests.faults.book import Broken, NotRun, fault, must
+from tests.faults.book import Broken, NotHere, NotRun, fault, must
 from tests.faults.senders import Answer, ask
-from tests.faults.stage import Cluster, Stage, Web
+from tests.faults.stage import Cluster, Stage, Web, preloaded
 
 MOST = 10  # seconds until somebody is told that it cannot be done now
 
@@ -28,7 +28,7 @@ def is_told(answer: Answer, form: dict[str, str]) -> bool:
 
 def server_of(stage: Stage) -> Cluster:
     if stage.cluster is None:
-        raise NotRun("SQLite has no server")
+        raise NotHere("SQLite has no server")
     return stage.cluster
 
 
@@ -136,17 +136,11 @@ def fill(path: Path) -> None:
 
 @fault("F8")
 def input_and_output_fail(stage: Stage) -> str:
-    if not shutil.which("fiu-run"):
-        raise NotRun("libfiu (fiu-run) is not installed")
-    points = ("posix/io/rw/pwrite", "posix/io/rw/pwrite64", "posix/io/sync/fsync", "posix/io/sync/fdatasync")
-    chance = 0.02 if stage.kind == "sqlite" else 0.002
-    fails = ["fiu-run", "-x", "-f", ""]
-    for point in points:
-        fails += ["-c", f"enable_random name={point},probability={chance}"]
+    of_1000 = 20 if stage.kind == "sqlite" else 5
     name, seconds = f"f8-{stage.chance.randrange(2**16)}", 15
-    with failing(stage, fails) as web, stage.crowd.sending(stage.senders(name, stage.take(80), web=web)) as found:
+    with failing(stage, of_1000) as web, stage.crowd.sending(stage.senders(name, stage.take(80), web=web)) as found:
         time.sleep(seconds)
-    figures = f"{100 * chance:g} % of writes and syncs failed for {seconds} s: {ledger.check(stage, name, found[0])}; "
+    figures = f"{of_1000 / 10:g} % of writes and syncs failed for {seconds} s: {ledger.check(stage, name, found[0])}; "
     figures += f"{found[0].statuses[503]} answered 503, {found[0].statuses[500]} answered 500, {found[0].cut} not at all"
     if not stage.cluster:
         whole = stage.value("PRAGMA integrity_check")
@@ -157,24 +151,26 @@ def input_and_output_fail(stage: Stage) -> str:
 
 
 @contextlib.contextmanager
-def failing(stage: Stage, before: list[str]) -> Iterator[Web]:
-    """The pages where SQLite is in them, or the server of PostgreSQL, begun with failures by chance."""
+def failing(stage: Stage, of_1000: int) -> Iterator[Web]:
+    """Writes and syncs of the pages where SQLite is in them, or of the server of PostgreSQL, fail by chance."""
+    switch = stage.folder / "failing"
+    env = [f"LD_PRELOAD={preloaded(stage.folder, 'failing')}", f"FAILING={switch}", f"FAILING_OF_1000={of_1000}"]
     if stage.cluster is None:
-        with stage.serve(before=before) as web:
+        with stage.serve(before=["env", *env]) as web:
+            switch.touch()
             yield web
+            switch.unlink()
         return
     web = stage.web
     stage.cluster.stop()
+    stage.cluster.start("env", *env)
     try:
-        for _ in range(20):  # it may fail in the start itself
-            with contextlib.suppress(Broken):
-                stage.cluster.start(*before)
-                break
-        else:
-            raise NotRun("PostgreSQL does not start with failures")
+        switch.touch()
         yield web
-        stage.cluster.stop("immediate")
     finally:
+        switch.unlink()
+        with contextlib.suppress(Broken):  # it may have given up by itself
+            stage.cluster.stop("immediate")
         stage.cluster.start()
 
 
