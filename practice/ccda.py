@@ -7,7 +7,7 @@ from lxml import etree
 
 from practice.ccda_entries import entries_of, is_of_relative, narrative_of
 from practice.ccda_words import Names, child_text, first
-from practice.clinical_codes import DOCUMENT_TYPES, GENDERS, NAMES, SECTIONS
+from practice.clinical_codes import DOCUMENT_TYPES, GENDERS, NAMES, OWN_DOCUMENT, SECTIONS
 from practice.documents import (
     ENTRIES_MAX,
     OF_RELATIVE,
@@ -77,9 +77,18 @@ def read(content: bytes) -> Document:
         child_text(root, "author/assignedAuthor/representedOrganization/name"),
         child_text(root, "author/assignedAuthor/assignedAuthoringDevice/manufacturerModelName"),
     )
+    is_own = _attribute(root, "id", "root") == OWN_DOCUMENT
     made_on = day(_attribute(root, "effectiveTime"))[0]
     return Document(
-        Kind.CCDA, title, made_on, maker, patient, in_sections(found), tuple(unread), tuple(notes + notes_on(patient, found))
+        Kind.CCDA,
+        title,
+        made_on,
+        maker,
+        patient,
+        in_sections(found),
+        tuple(unread),
+        tuple(notes + notes_on(patient, found)),
+        is_own,
     )
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from lxml import etree
 
 from practice.ccda_words import Names, child_text, first, text_of
+from practice.clinical_codes import OWN_COLUMNS, SYSTEM_NAMES
 from practice.documents import (
     ENTERED_IN_ERROR,
     ENTRIES_MAX,
@@ -21,6 +22,7 @@ from practice.documents import (
     Section,
     Unread,
     day,
+    measured,
     number,
     words,
 )
@@ -28,6 +30,7 @@ from practice.documents import (
 STATEMENTS = ("observation", "act", "substanceAdministration", "supply", "procedure", "organizer", "encounter")
 CONCERNS = (Section.ALLERGY, Section.PROBLEM)  # an act around each observation
 _NOT_SO = {Section.IMMUNIZATION: NOT_GIVEN, Section.MEDICATION: NOT_TAKEN, Section.PROCEDURE: NOT_DONE}
+_OWN_END = re.compile(r"(?:from ([-+\d.]+))?(?:up to ([-+\d.]+))?")
 _RANGE = re.compile(r"\s*([-+]?[\d.]+)\s*(?:-|–|to)\s*([-+]?[\d.]+)")
 
 
@@ -219,9 +222,24 @@ def narrative_of(section: "etree._Element", kind: Section, names: Names) -> list
 def _rows(text: "etree._Element", kind: Section, names: Names) -> Iterator[Entry]:
     for table in text.iter("table"):
         heads = [text_of(cell) for cell in table.findall("thead/tr/th")]
+        is_own = tuple(heads) == OWN_COLUMNS
         for row in chain(table.iterfind("tbody/tr"), table.iterfind("tr")):
             cells = [text_of(cell) for cell in row if cell.tag in ("td", "th")]
-            if row.find("td") is not None and (said := [n for n, cell in enumerate(cells) if cell]):
+            if is_own and len(cells) == len(OWN_COLUMNS) and cells[0]:
+                yield _own_row(dict(zip(OWN_COLUMNS, cells, strict=True)), kind, names.path(row))
+            elif row.find("td") is not None and (said := [n for n, cell in enumerate(cells) if cell]):
                 title: int = next((n for n in said if any(letter.isalpha() for letter in cells[n])), said[0])
                 more = [f"{heads[n]}: {cells[n]}" if n < len(heads) and heads[n] else cells[n] for n in said if n != title]
                 yield Entry(kind, cells[title], words(", ".join(more)), path=names.path(row))
+
+
+def _own_row(said: dict[str, str], kind: Section, path: str) -> Entry:
+    """Of a table as our own export writes it."""
+    amount, unit = measured(said["Value"])
+    normal = _RANGE.match(said["Normal range"]) or _OWN_END.match(said["Normal range"])
+    low, high = map(number, normal.groups()) if normal else (None, None)
+    recorded_on, recorded_text = day(said["Recorded"])
+    name, _, code = said["Code"].rpartition(" ")
+    system = next((system for system, called in SYSTEM_NAMES.items() if called == name), name)
+    item, value, status = said["Item"], said["Value"], said["Status"]
+    return Entry(kind, item, value, unit, amount, low, high, recorded_on, recorded_text, code, system, status, path)

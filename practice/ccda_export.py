@@ -11,23 +11,15 @@ from typing import Any
 from lxml import etree
 from lxml.builder import ElementMaker
 
-from practice.clinical_codes import CODE_OF, GENDERS, LOINC, system_of
+from practice.clinical_codes import CODE_OF, GENDERS, LOINC, OWN_COLUMNS, OWN_DOCUMENT, ROOT, SYSTEM_NAMES, system_of
 from practice.documents import Section
-from practice.exports import HEADS, ROOT, Whole, facts_of, history_of, plain, recorded, source_of, split, uuid_of
+from practice.exports import HEADS, Whole, facts_of, history_of, plain, recorded, source_of, split, uuid_of
 
 MEDIA_TYPE = "application/xml"
 HL7 = "urn:hl7-org:v3"
 E = ElementMaker(namespace=HL7, nsmap={None: HL7})
 NOT_SAID = {"nullFlavor": "NI"}
 OTHER, UNKNOWN = {"nullFlavor": "OTH"}, {"nullFlavor": "UNK"}
-COLUMNS = ("Item", "Value", "Recorded", "Normal range", "Status", "Code", "Source", "History")
-SYSTEMS = {
-    "http://loinc.org": "LOINC",
-    "http://snomed.info/sct": "SNOMED CT",
-    "http://www.nlm.nih.gov/research/umls/rxnorm": "RxNorm",
-    "http://hl7.org/fhir/sid/icd-10-cm": "ICD-10-CM",
-    "http://hl7.org/fhir/sid/cvx": "CVX",
-}
 Element = Any  # lxml comes without types
 
 
@@ -46,7 +38,7 @@ def _header(whole: Whole) -> Iterable[Element]:
     yield E.realmCode(code="US")
     yield E.typeId(root="2.16.840.1.113883.1.3", extension="POCD_HD000040")
     yield E.templateId(root="2.16.840.1.113883.10.20.22.1.1", extension="2015-08-01")
-    yield E.id(root=uuid_of("ccda", whole.key, at))
+    yield E.id(root=OWN_DOCUMENT, extension=uuid_of("ccda", whole.key, at))
     yield E.code(code="34133-9", codeSystem=LOINC[0], displayName="Summarization of Episode Note")
     yield E.title(f"Medical record, {plain(whole.practice.name)}")
     yield E.effectiveTime(value=at)
@@ -59,7 +51,6 @@ def _header(whole: Whole) -> Iterable[Element]:
             E.id(root=uuid_of("practice")),
             *_places(whole.practice.address, [whole.practice.phone]),
             E.assignedAuthoringDevice(E.manufacturerModelName("Patient portal"), E.softwareName("Patient portal")),
-            E.representedOrganization(*_organization(whole)),
         ),
     )
     yield E.custodian(E.assignedCustodian(E.representedCustodianOrganization(*_organization(whole))))
@@ -159,7 +150,7 @@ def _without_place(whole: Whole, section: Section) -> list[Any]:
 def _section(whole: Whole, section: Section, values: list[Any]) -> Element:
     code = CODE_OF[section]
     system = LOINC[0] if code[0].isdigit() else ROOT
-    text = _table(COLUMNS, [_row(whole, value) for value in values]) if values else E.paragraph("None recorded")
+    text = _table(OWN_COLUMNS, [_row(whole, value) for value in values]) if values else E.paragraph("None recorded")
     more = {} if values else NOT_SAID
     return E.section(E.code(code=code, codeSystem=system), E.title(section.value), E.text(text), more)
 
@@ -168,16 +159,17 @@ def _row(whole: Whole, value: Any) -> list[Any]:
     ends = [f"{end:.10g}" if end is not None else "" for end in (value.low, value.high)]
     normal = f"{' to '.join(ends)} {value.unit}" if all(ends) else f"from {ends[0]}" if ends[0] else f"up to {ends[1]}"
     system = system_of(value.code_system)
-    code = " ".join(part for part in (SYSTEMS.get(system, system), value.code) if part)
+    code = " ".join(part for part in (SYSTEM_NAMES.get(system, system), value.code) if part)
     return [
         value.name,
-        ", ".join(part for part in (value.value, value.note) if part),
+        value.value,
         recorded(value),
         normal if any(ends) else "",
         value.status,
         code if value.code else "",
         source_of(value),
         _listed(history_of(whole, value)),
+        value.note,
     ]
 
 

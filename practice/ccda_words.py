@@ -21,7 +21,7 @@ def text_of(element: "etree._Element | None") -> str:
         return ""
     parts, length = [], 0
     for text in element.itertext():
-        if part := words(str(text)):
+        if part := " ".join(str(text).split()):
             parts.append(part)
             if (length := length + len(part)) >= TEXT_MAX:
                 break
@@ -38,16 +38,17 @@ class Names:
     def __init__(self, tree: "etree._ElementTree") -> None:
         self._narrative = {element.get("ID"): element for element in _WITH_ID(tree)}
         self._texts: dict[str, str] = {}
-        self._steps: dict[etree._Element, dict[etree._Element, str]] = {}
+        self._paths: dict[etree._Element, dict[etree._Element, str]] = {}  # of all children of each
 
     def path(self, element: "etree._Element") -> str:
         """As libxml2 says it; that counts all brothers for each one."""
         above = element.getparent()
         if above is None:
             return f"/{element.tag}"
-        if above not in self._steps:
-            self._steps[above] = dict(_steps(above))
-        return f"{self.path(above)}/{self._steps[above][element]}"
+        if above not in self._paths:
+            so_far = self.path(above)
+            self._paths[above] = {child: f"{so_far}/{step}" for child, step in _steps(above)}
+        return self._paths[above][element]
 
     def said(self, element: "etree._Element | None") -> str:
         """Text of its own, or the words in the narrative it refers to."""

@@ -4,6 +4,13 @@ from practice.documents import Section
 
 LOINC = ("2.16.840.1.113883.6.1", "http://loinc.org")
 
+ROOT = "2.25.219190008675384820542992464450649273274"  # an arc of everybody's (ITU-T X.667): of our codes and extensions
+OWN_DOCUMENT = f"{ROOT}.6"  # who numbers our exports
+OWN_VALUE, OWN_RECORDED = f"urn:oid:{ROOT}.4", f"urn:oid:{ROOT}.5"
+"""Extensions: of a FHIR resource that has no place for its value, or for a day that is none."""
+OWN_COLUMNS = ("Item", "Value", "Recorded", "Normal range", "Status", "Code", "Source", "History", "Note")
+"""Of the tables in our C-CDA."""
+
 SECTIONS = {
     "48765-2": Section.ALLERGY,
     "10160-0": Section.MEDICATION,
@@ -157,3 +164,13 @@ def system_of(name: str) -> str:
     """FHIR's name of a code system, whichever of its names a document uses; others keep their number."""
     name = name.removeprefix("urn:oid:")
     return SYSTEMS.get(name, name)
+
+
+SYSTEM_NAMES = {
+    "http://loinc.org": "LOINC",
+    "http://snomed.info/sct": "SNOMED CT",
+    "http://www.nlm.nih.gov/research/umls/rxnorm": "RxNorm",
+    "http://hl7.org/fhir/sid/icd-10-cm": "ICD-10-CM",
+    "http://hl7.org/fhir/sid/cvx": "CVX",
+}
+"""In words."""

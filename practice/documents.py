@@ -121,6 +121,8 @@ class Document:
     """All of them in their order, empty ones too."""
     unread: tuple[Unread, ...] = ()
     notes: tuple[Note, ...] = ()
+    is_own: bool = False
+    """An export of a portal like this one: it says who the patient is as the account does."""
 
     @property
     def entries(self) -> list[Entry]:

@@ -37,7 +37,6 @@ HEADS = {
     Section.DEMOGRAPHIC: ("Race", "Ethnicity", "Marital status", "Language"),
 }
 """What both formats say of the patient in a place of its own, under the names that the readers of documents give it."""
-ROOT = "2.25.219190008675384820542992464450649273274"  # an arc of everybody's (ITU-T X.667): of our codes and extensions
 
 AN_HOUR_MAX = 30  # copies that one person takes: each reads a whole record
 HOUR = timedelta(hours=1)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from practice.clinical_codes import GENDERS
+from practice.clinical_codes import GENDERS, OWN_DOCUMENT
 from practice.documents import (
     UNKNOWN_GENDER,
     Document,
@@ -58,6 +58,8 @@ def read(content: bytes) -> Document:
     summary = next((one for _, _, one in found if one["resourceType"] == "Composition"), {})
     made_on = day(text(summary.get("date")) or text(found[0][2].get("timestamp")))[0]
     maker = _maker(summary, resources)
+    number = summary.get("identifier")
+    is_own = isinstance(number, dict) and number.get("system") == f"urn:oid:{OWN_DOCUMENT}"
     title = text(summary.get("title")) or label(summary.get("type"))
     return Document(
         Kind.FHIR,
@@ -68,6 +70,7 @@ def read(content: bytes) -> Document:
         in_sections(entries),
         _together(unread),
         tuple(notes + notes_on(patient, entries)),
+        is_own,
     )
 
 

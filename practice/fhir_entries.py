@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from practice.clinical_codes import LOINC, NAMES, SECTIONS, VITAL_SIGNS
+from practice.clinical_codes import LOINC, NAMES, OWN_RECORDED, OWN_VALUE, SECTIONS, VITAL_SIGNS
 from practice.documents import NOT_DONE, NOT_GIVEN, NOT_PRESENT, NOT_TAKEN, Entry, Section, day, number, words
 
 KINDS = {
@@ -150,13 +150,18 @@ def entries_of(one: dict[str, Any], path: str, resources: Resources) -> list[Ent
 def _entry(
     section: Section, one: dict[str, Any], path: str, name: str, code: str, system: str, value: str = "", **more: Any
 ) -> Entry:
-    recorded_on, recorded_text = _when(one)
+    recorded_on, recorded_text = (None, own) if (own := _own(one, OWN_RECORDED)) else _when(one)
     places = (one.get(place) for place in ("clinicalStatus", "status", "lifecycleStatus"))
     status = next(
         filter(None, (text(place) or text(next(codings(place), {}).get("code")) or label(place) for place in places)), ""
     )
     found = {"code": code, "code_system": system, "status": status, "path": path} | more
-    return Entry(section, name, value, recorded_on=recorded_on, recorded_text=recorded_text, **found)
+    return Entry(section, name, _own(one, OWN_VALUE) or value, recorded_on=recorded_on, recorded_text=recorded_text, **found)
+
+
+def _own(one: dict[str, Any], url: str) -> str:
+    """What our own export says in an extension."""
+    return next((text(found.get("valueString")) for found in dicts(one.get("extension")) if found.get("url") == url), "")
 
 
 def _named(one: dict[str, Any], resources: Resources) -> tuple[str, str, str]:

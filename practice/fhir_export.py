@@ -12,9 +12,9 @@ from typing import Any
 from urllib.parse import quote
 
 from practice.amendments import AmendmentState as S
-from practice.clinical_codes import CODE_OF, LOINC
+from practice.clinical_codes import CODE_OF, LOINC, OWN_DOCUMENT, OWN_RECORDED, OWN_VALUE, ROOT
 from practice.documents import NEGATED, Kind, Section
-from practice.exports import ROOT, Whole, day, facts_of, history_of, plain, recorded, source_of, split, uuid_of
+from practice.exports import Whole, day, facts_of, history_of, plain, recorded, source_of, split, uuid_of
 from practice.fhir_shapes import MEASURED, OF_PATIENT, TERMS, WITH_NOTES, Resource, filled, narrative, shape_of, when
 
 MEDIA_TYPE = "application/fhir+json"
@@ -117,18 +117,22 @@ class _Writer:
         return filled(
             {"resourceType": made["resourceType"], "id": uuid_of("value", value.key)}
             | ({"meta": {"source": _source(value)}} if value.document_key else {})
-            | {"text": narrative(_said(self.whole, value))}
+            | {"text": narrative(_said(self.whole, value)), "extension": self._extensions(value)}
             | whose
             | made
             | ({"note": [{"text": text} for text in self._notes(value)]} if made["resourceType"] in WITH_NOTES else {})
         )
 
+    def _extensions(self, value: Any) -> list[Resource]:
+        """For who reads it again."""
+        said = (OWN_VALUE, "" if _has_place(value) else value.value), (OWN_RECORDED, value.recorded_text)
+        return [{"url": url, "valueString": plain(text)} for url, text in said if plain(text)]
+
     def _notes(self, value: Any) -> list[str]:
         """What stands in no other place of the resource."""
-        is_said = value.section in (*MEASURED, Section.ALLERGY, Section.MEDICATION)
         day_said = value.recorded_on or when(value) or not value.recorded_text
         notes = [
-            "" if is_said or value.value in NEGATED else value.value,
+            "" if _has_place(value) else value.value,
             value.note,
             "" if day_said else f"Recorded: {value.recorded_text}",
         ]
@@ -303,6 +307,7 @@ class _Writer:
         return {
             "resourceType": "Composition",
             "id": uuid_of("composition", whole.key, _instant(whole.at)),
+            "identifier": {"system": f"urn:oid:{OWN_DOCUMENT}", "value": uuid_of("composition", whole.key, _instant(whole.at))},
             "status": "final",
             "type": {"coding": [{"system": LOINC[1], "code": "60591-5"}], "text": "Patient summary"},
             "subject": self.me,
@@ -361,6 +366,12 @@ def _correction_code(kind: str, code: str) -> Resource:
 def _agent(kind: str, who: Resource) -> Resource:
     system = f"{TERMS}/provenance-participant-type"
     return {"type": {"coding": [{"system": system, "code": kind}]}, "who": who}
+
+
+def _has_place(value: Any) -> bool:
+    """Whether the resource of a value says what the value is."""
+    is_refuted = value.value in NEGATED and value.section in (Section.PROBLEM, Section.PROCEDURE, Section.IMMUNIZATION)
+    return is_refuted or value.section in (*MEASURED, Section.ALLERGY, Section.MEDICATION)
 
 
 def _practice(practice: Any) -> Resource:

@@ -178,6 +178,11 @@ def _measured(value: Any) -> Resource:
     amount = number((rest if comparator else said).removesuffix(unit).strip())
     if amount is None:
         return {"valueString": plain(said)} if said else {}
+    if (
+        " ".join(filter(None, (sign if comparator else "", (rest if comparator else said).removesuffix(unit).strip(), unit)))
+        != said
+    ):
+        return {"valueString": plain(said)}
     return {"valueQuantity": {"value": _short(amount), **comparator, **({"unit": plain(unit)} if unit else {})}}
 
 

@@ -195,7 +195,7 @@ _SAID = sa.select(
 
 def _plan(session: Session, patient: int, document: Document) -> Plan:
     whose = session.execute(
-        sa.select(Person.last_name, Person.first_name, Patient.dob)
+        sa.select(Person.last_name, Person.first_name, Person.email, Patient.dob, Patient.gender, Patient.phone)
         .join(Patient, Patient.id == Person.id)
         .where(Person.id == patient)
     ).one()
@@ -203,6 +203,8 @@ def _plan(session: Session, patient: int, document: Document) -> Plan:
     doubts = doubts_on(document, whose)
     # What the record says, or what stands beside it: said again it is nothing new.
     said = {one for row in rows if row.superseded_at is None or _is_beside(row) for one in _said(row)}
+    if document.is_own:
+        said |= {one for entry in _account(whose) for one in _said(entry)}
     corrected = _corrected(rows)
     plan = Plan(
         document,
@@ -244,6 +246,13 @@ def doubts_on(document: Document, whose: Any) -> list[Doubt]:
     return doubts
 
 
+def _account(whose: Any) -> list[Entry]:
+    """What our exports say of the patient by their account."""
+    who = ("Last name", whose.last_name), ("First name", whose.first_name), ("Date of birth", whose.dob.isoformat())
+    reached = [Entry(Section.CONTACT, "Phone or e-mail", said) for said in (whose.phone, whose.email) if said]
+    return [Entry(Section.PATIENT, name, said) for name, said in (*who, ("Gender", whose.gender))] + reached
+
+
 def _corrected(rows: Sequence[Any]) -> dict[tuple[Any, ...], Any]:
     """What the record says now where something was corrected, by all that it, and what it said before, is found by."""
     now_ = {row.root_id: row for row in rows if row.superseded_at is None and row.root_id}
@@ -257,7 +266,12 @@ def _is_beside(row: Any) -> bool:
 
 def _same(one: Any) -> tuple[Any, ...]:
     """What a value, or an entry of a document, is about, and what it says of that."""
-    return one.section, fold(one.name), one.recorded_on or one.recorded_text, _shown(one)
+    return one.section, fold(one.name), _day(one), _shown(one)
+
+
+def _day(one: Any) -> Any:
+    """202206 and 2022-06 are one month."""
+    return one.recorded_on or one.recorded_text.replace("-", "")
 
 
 def _shown(one: Any) -> str:
@@ -294,7 +308,7 @@ def _is_later(entry: Entry, correction: Any) -> bool:
 
 def _places(one: Any) -> list[tuple[Any, ...]]:
     """What it is about, to find corrections by: by name and by code, and by the day only in sections of what happens again."""
-    day = (one.recorded_on or one.recorded_text) if one.section in ONCE_EACH else ""
+    day = _day(one) if one.section in ONCE_EACH else ""
     by_code = [(one.section, system_of(one.code_system), one.code, day)] if one.code and one.code_system else []
     return [(one.section, fold(one.name), day), *by_code]
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from fhir.resources.R4B import get_fhir_model_class
 from lxml import etree
 
-from practice import amendments, ccda_export, fhir_export
+from practice import amendments, ccda_export, fhir_export, record_imports
 from practice.amendments import AmendmentState, Ground
 from practice.db import clock_at, db, new_key
 from practice.documents import Document, Section
@@ -354,3 +354,34 @@ def test_days_are_those_of_the_practice(cast):
         assert "Corrected on 2026-03-04" in content and "Decided on: 2026-03-04" in content
         assert "Asked on: 2026-03-04" in content and "denied on 2026-03-04" in content
     assert "Request of 2026-03-04" in content
+
+
+WRITERS = {"FHIR": fhir_export.written, "C-CDA": ccda_export.written}
+
+
+def news(cast, content) -> list[Any]:
+    """What importing it for the same patient would add to the record, or put beside it."""
+    db.session.close()
+    plan = record_imports._plan(db.session(), cast.sophie.id, read(content))
+    db.session.close()
+    return [(entry.section, entry.name, entry.value) for entries in plan.new.values() for entry in entries] + plan.against
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_an_export_brings_nothing_new_to_the_record_that_it_is_of(cast, kind):
+    resolved = {"clinicalStatus": {"coding": [{"code": "resolved"}]}}
+    plan = {"resourceType": "CarePlan", "description": "Walk", "status": "active", "period": {"start": "2025-03"}}
+    not_so = {"resourceType": "Procedure", "code": {"text": "Bypass"}, "status": "not-done"}
+    less = measured("CRP", 5, "mg/L") | {"valueQuantity": {"value": 5, "unit": "mg/L", "comparator": "<"}}
+    odd = measured("Iron", 1.90, "mg", referenceRange=[{"low": {"value": 1}}], on="0000-00-00")
+    saved(cast, fhir(GOUT | resolved, plan, not_so, less, odd, ALLERGY, measured("Mood") | {"valueQuantity": None}))
+    correct(cast, "Height", "167 cm")
+    correct(cast, "Gout", "Pseudogout")
+    assert news(cast, WRITERS[kind](whole(cast))) == []
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+@pytest.mark.parametrize("content", [of_sophie(), of_sophie().replace(b"<observation>", b"<observation negationInd='true'>")])
+def test_an_export_of_a_c_cda_brings_nothing_new_either(cast, content, kind):
+    saved(cast, content)
+    assert news(cast, WRITERS[kind](whole(cast))) == []
