@@ -7,7 +7,7 @@ FLASK := $(BIN)/flask --app wsgi
 TYPED = $(wildcard practice web portal admin staff wsgi.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix demo-reset bench records pictures mutants faults scan
+.PHONY: help run test check fix demo-reset bench records pictures mutants faults soak scan
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /|/' | while IFS='|' read -r name what; do printf 'make %-12s %s\n' "$$name" "$$what"; done
@@ -63,6 +63,9 @@ pictures: $(READY) ## the README's pictures, into docs/pictures (about a minute)
 
 faults: $(READY) ## what goes wrong by itself, made for real on both databases, into docs/reliability.md (20 minutes or more)
 	@$(BIN)/python -m tests.faults
+
+soak: $(READY) ## the whole practice at work for MINUTES=20 on each database, its ledger into docs/soak.md (about an hour)
+	@$(BIN)/python -m tests.soak --minutes "$${MINUTES:-20}"
 
 mutants: $(READY) ## takes each condition of routing and permissions out alone: a test must fail (about 8 minutes)
 	@$(BIN)/python -m tests.mutants

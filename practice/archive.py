@@ -72,7 +72,13 @@ def _write(folder: Path, position: int, seal: str, before: datetime) -> tuple[Pa
         Path(file.name).unlink()
         return None, {}
     done = folder / f"audit-{first:012}-{position:012}.jsonl"
+    unmarked = [one for one in folder.glob(f"audit-{first:012}-*.jsonl") if one != done]  # of a run that was killed
+    if any(one > done for one in unmarked):
+        Path(file.name).unlink()
+        raise NotPossible(f"{folder} has a file that begins with seal {first} too and reaches further: nothing was moved.")
     Path(file.name).replace(done)
+    for one in unmarked:
+        one.unlink()
     _sync(folder)
     return done, {"position": position, "hash": seal, "rows": rows, "file": done.name, "sha256": digest.hexdigest()}
 

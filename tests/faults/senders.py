@@ -5,7 +5,7 @@ import random
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -36,10 +36,20 @@ class Answer:
 
 
 def ask(
-    port: int, path: str, who: Browser | None = None, form: dict[str, str] | None = None, *, timeout: float = 30, host: str = ""
+    port: int,
+    path: str,
+    who: Browser | None = None,
+    form: dict[str, str] | None = None,
+    *,
+    timeout: float = 30,
+    host: str = "",
+    more: Mapping[str, str] | None = None,
 ) -> Answer:
-    """A GET, or with a form its POST, on a connection of its own. Raises OSError, HTTPException when no answer comes."""
-    headers = {"Connection": "close"} | ({"Cookie": who.cookie} if who else {}) | ({"Host": host} if host else {})
+    """A GET, or with a form its POST, on a connection of its own, with `more` headers. Raises OSError, HTTPException when no
+    answer comes."""
+    headers = (
+        {"Connection": "close"} | dict(more or {}) | ({"Cookie": who.cookie} if who else {}) | ({"Host": host} if host else {})
+    )
     body = None
     if form is not None:
         headers["Content-Type"] = "application/x-www-form-urlencoded"

@@ -115,6 +115,27 @@ def test_whoever_is_killed_in_the_middle_runs_again(
     assert old_rows() == 0 and "whole" in run(aged, "verify-audit", "--archive", tmp_path)
 
 
+def test_a_file_of_a_run_that_was_killed_is_replaced_by_a_longer_one_alone(
+    aged: Cast, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = archive._sync
+    monkeypatch.setattr(archive, "_sync", lambda _: 1 / 0)
+    run(aged, "archive-audit", tmp_path)
+    aged.send(aged.sophie)
+    run_due_jobs()
+    monkeypatch.setattr(archive, "_sync", there)
+    with clock_at(now() + OLD):
+        run(aged, "archive-audit", tmp_path)
+    assert len(list(tmp_path.iterdir())) == 1 and "whole" in run(aged, "verify-audit", "--archive", tmp_path)
+    later = archive.archived(db.session())[0] + 1
+    (tmp_path / f"audit-{later:012}-999999999999.jsonl").touch()
+    run_due_jobs()
+    with clock_at(now() + 2 * OLD):
+        audit.note(by=COMMAND, did="denied")
+        run_due_jobs()
+        assert "reaches further: nothing was moved" in run(aged, "archive-audit", tmp_path)
+
+
 def test_the_guard_is_back_after_each_batch(aged: Cast, tmp_path: Path) -> None:
     run(aged, "archive-audit", tmp_path)
     with pytest.raises(sa.exc.DBAPIError, match="never changed"), db.engines[WRITE].begin() as connection:
