@@ -1,7 +1,7 @@
 """`make scan`: scanners as each role, timings, raw sockets and the tests of every id, into docs/security.md; fails where
 something is found.
 
-`--only` is for a look at a part: it prints and writes no file.
+`--only` runs some parts: what the file says of the others stays, with its day.
 """
 
 import argparse
@@ -40,9 +40,11 @@ def main() -> int:
                 if database == "sqlite" or answers(postgresql_url()):
                     run.tests[database] = ids.run(database, folder, asked.rows)
     run.minutes = (time.monotonic() - begun) / 60
-    text = report.written(run, datetime.now(UTC).date())
-    if only == PARTS:
-        Path("docs/security.md").write_text(text, encoding="utf-8")
+    file, command = Path("docs/security.md"), " ".join(["python -m tests.scan", *sys.argv[1:]])
+    text = report.written(run, datetime.now(UTC).date(), command if sys.argv[1:] else "make scan")
+    if only != PARTS:
+        text = report.with_kept(text, file.read_text(encoding="utf-8"), only)
+    file.write_text(text, encoding="utf-8")
     print(text)
     for problem in run.problems:
         say(problem)
