@@ -16,6 +16,7 @@ from tests.prepare import answers, postgresql_url
 from tests.scan import ids, planted, raw, report, timings, tools
 from tests.scan.site import ROLES, Visitor, demo_practice, targets
 
+DATABASES = ("sqlite", "postgresql")
 PARTS = ("raw", "timings", "scanners", "tests")
 SCANNERS = {"wapiti": tools.wapiti, "sqlmap": tools.sqlmap}
 
@@ -23,6 +24,7 @@ SCANNERS = {"wapiti": tools.wapiti, "sqlmap": tools.sqlmap}
 def main() -> int:
     parser = argparse.ArgumentParser("python -m tests.scan", description=__doc__)
     parser.add_argument("--only", choices=PARTS, nargs="+", default=PARTS)
+    parser.add_argument("--database", choices=DATABASES, nargs="+", default=DATABASES, help="of the tests")
     parser.add_argument("--rows", type=int, default=ids.ROWS, help="of each test that is a table; 0: all, which takes long")
     asked = parser.parse_args()
     only, run, begun = asked.only, report.Run(rows=f"{asked.rows} rows" if asked.rows else "all"), time.monotonic()
@@ -36,14 +38,14 @@ def main() -> int:
             if "scanners" in only:
                 scan(run, port, folder)
         if "tests" in only:
-            for database in ("sqlite", "postgresql"):
+            for database in asked.database:
                 if database == "sqlite" or answers(postgresql_url()):
                     run.tests[database] = ids.run(database, folder, asked.rows)
     run.minutes = (time.monotonic() - begun) / 60
     file, command = Path("docs/security.md"), " ".join(["python -m tests.scan", *sys.argv[1:]])
     text = report.written(run, datetime.now(UTC).date(), command if sys.argv[1:] else "make scan")
-    if only != PARTS:
-        text = report.with_kept(text, file.read_text(encoding="utf-8"), only)
+    if sys.argv[1:]:
+        text = report.with_kept(report.with_cells(text, file.read_text(encoding="utf-8")), file.read_text(encoding="utf-8"), only)
     file.write_text(text, encoding="utf-8")
     print(text)
     for problem in run.problems:

@@ -113,6 +113,22 @@ def with_kept(text: str, before: str, only: Sequence[str]) -> str:
     return "\n# ".join(sections)
 
 
+def with_cells(text: str, before: str) -> str:
+    """`text`, but where an id was not run on a database what the file said of it, with the day that it is of."""
+    day = before.partition(" on ")[2][:10]
+    old = {line.split(" | ")[0]: line.split(" | ") for line in before.splitlines() if line.startswith(("| A", "| S"))}
+    lines = text.splitlines()
+    for n, line in enumerate(lines):
+        cells = line.split(" | ")
+        was = old.get(cells[0], [])
+        if len(cells) == len(was) == 5 and line.startswith(("| A", "| S")):
+            for at in (2, 3):
+                if cells[at] == "not run" != was[at]:
+                    cells[at] = was[at] if "(of " in was[at] else f"{was[at]} (of {day})"
+            lines[n] = " | ".join(cells)
+    return "\n".join(lines) + "\n"
+
+
 def _table(title: str, words: dict[str, str], run: Run) -> str:
     text = TABLE.format(title=title)
     for known, what in words.items():
