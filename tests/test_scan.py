@@ -3,7 +3,7 @@
 from datetime import date
 
 from tests.scan import ids, raw, sample, timings, tools
-from tests.scan.report import Run, written
+from tests.scan.report import Run, with_kept, written
 from tests.scan.site import Page, Target, Visitor
 
 INJECTION = {"level": 4, "method": "POST", "path": "/x", "parameter": "name", "info": "SQL Injection"}
@@ -93,3 +93,10 @@ def test_forms_and_links_of_a_page_are_what_a_scanner_is_given():
     logged = tools.as_logged(Visitor(8000, cookie="a=b"), page.forms[0])
     assert "POST /staff/searches HTTP/1.1" in logged and "Cookie: a=b" in logged and "key=k&type=Others&body=scan" in logged
     assert Target("GET", f"/messages/{'k' * 22}?box=1").kind == Target("GET", f"/messages/{'m' * 22}?box=2").kind
+
+
+def test_of_a_run_of_one_part_the_others_stay_as_they_were_with_their_day():
+    before = written(Run(times=[timings.Timing("Log-in", 100, 99)]), date(2026, 1, 2))
+    text = with_kept(written(Run(), date(2026, 3, 4), "python -m tests.scan --only tests"), before, ["tests"])
+    assert "`python -m tests.scan --only tests` on 2026-03-04" in text and "| Log-in | 100.0 | 99.0" in text
+    assert text.count("Of 2026-01-02.") == 3 and with_kept(text, text, ["tests"]).count("Of 2026-01-02.") == 3

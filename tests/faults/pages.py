@@ -175,7 +175,7 @@ def behind(proxy: str, stage: Stage, who: Browser) -> str:
     text = (
         "\n".join(lines).replace("listen 443 ssl", f"listen 127.0.0.1:{port}").replace("listen 80", f"listen 127.0.0.1:{other}")
     )
-    text = text.replace("127.0.0.1:8000", f"127.0.0.1:{at}").replace("$host;", "127.0.0.1;")
+    text = text.replace("127.0.0.1:8000", f"127.0.0.1:{at}").replace("$host;", "127.0.0.1;").replace("Proto https", "Proto http")
     conf = folder / "nginx.conf"
     log = f"error_log {folder}/error.log; pid {folder}/pid;"
     paths = " ".join(f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))

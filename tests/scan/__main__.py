@@ -1,7 +1,7 @@
 """`make scan`: scanners as each role, timings, raw sockets and the tests of every id, into docs/security.md; fails where
 something is found.
 
-`--only` is for a look at a part: it prints and writes no file.
+`--only` runs some parts: what the file says of the others stays, with its day.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from tests.prepare import answers, postgresql_url
 from tests.scan import ids, planted, raw, report, timings, tools
 from tests.scan.site import ROLES, Visitor, demo_practice, targets
 
+DATABASES = ("sqlite", "postgresql")
 PARTS = ("raw", "timings", "scanners", "tests")
 SCANNERS = {"wapiti": tools.wapiti, "sqlmap": tools.sqlmap}
 
@@ -23,6 +24,7 @@ SCANNERS = {"wapiti": tools.wapiti, "sqlmap": tools.sqlmap}
 def main() -> int:
     parser = argparse.ArgumentParser("python -m tests.scan", description=__doc__)
     parser.add_argument("--only", choices=PARTS, nargs="+", default=PARTS)
+    parser.add_argument("--database", choices=DATABASES, nargs="+", default=DATABASES, help="of the tests")
     parser.add_argument("--rows", type=int, default=ids.ROWS, help="of each test that is a table; 0: all, which takes long")
     asked = parser.parse_args()
     only, run, begun = asked.only, report.Run(rows=f"{asked.rows} rows" if asked.rows else "all"), time.monotonic()
@@ -36,13 +38,15 @@ def main() -> int:
             if "scanners" in only:
                 scan(run, port, folder)
         if "tests" in only:
-            for database in ("sqlite", "postgresql"):
+            for database in asked.database:
                 if database == "sqlite" or answers(postgresql_url()):
                     run.tests[database] = ids.run(database, folder, asked.rows)
     run.minutes = (time.monotonic() - begun) / 60
-    text = report.written(run, datetime.now(UTC).date())
-    if only == PARTS:
-        Path("docs/security.md").write_text(text, encoding="utf-8")
+    file, command = Path("docs/security.md"), " ".join(["python -m tests.scan", *sys.argv[1:]])
+    text = report.written(run, datetime.now(UTC).date(), command if sys.argv[1:] else "make scan")
+    if sys.argv[1:]:
+        text = report.with_kept(report.with_cells(text, file.read_text(encoding="utf-8")), file.read_text(encoding="utf-8"), only)
+    file.write_text(text, encoding="utf-8")
     print(text)
     for problem in run.problems:
         say(problem)

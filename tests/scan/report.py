@@ -10,7 +10,7 @@ from tests.scan import ids, raw, timings, tools
 
 HEAD = """# What is tried against the portal, and what came of it
 
-Written by `make scan` on {day}: Python {python}, Flask {flask}, Werkzeug {werkzeug}, gunicorn {gunicorn}, wapiti {wapiti}, sqlmap
+Written by `{command}` on {day}: Python {python}, Flask {flask}, Werkzeug {werkzeug}, gunicorn {gunicorn}, wapiti {wapiti}, sqlmap
 {sqlmap}. It took {minutes:.0f} minutes. Nothing but 127.0.0.1 was asked: a demo practice of the run's own behind gunicorn with
 two workers, on SQLite.
 
@@ -83,12 +83,50 @@ class Run:
         return found + [f"{known} has no test" for known, tests in ids.tests_by_id().items() if not tests]
 
 
-def written(run: Run, day: date) -> str:
+def written(run: Run, day: date, command: str = "make scan") -> str:
     versions = {name: version(name) for name in ("flask", "werkzeug", "gunicorn")}
     versions |= {tool: tools.version(tool) or "(not installed)" for tool in ("wapiti", "sqlmap")}
-    text = HEAD.format(day=day, python=platform.python_version(), minutes=run.minutes, rows=run.rows, **versions)
+    text = HEAD.format(day=day, command=command, python=platform.python_version(), minutes=run.minutes, rows=run.rows, **versions)
     text += _table("What is promised", ids.PROMISES, run) + _table("What is tried", ids.ATTACKS, run)
     return text + _scanners(run) + _timings(run.times) + _refusals(run.refusals)
+
+
+TITLES = {
+    "What is promised": "tests",
+    "What is tried": "tests",
+    "Independent scanners (S9)": "scanners",
+    "How long an answer takes (S6)": "timings",
+    "Requests that two servers could read in two ways (A47)": "raw",
+}
+
+
+def with_kept(text: str, before: str, only: Sequence[str]) -> str:
+    """`text`, but the sections of the parts that did not run as they stood in the file, with the day that they are of."""
+    day = before.partition(" on ")[2][:10]
+    old = {one.partition("\n")[0]: one for one in before.split("\n# ")}
+    sections = text.split("\n# ")
+    for n, section in enumerate(sections):
+        title, _, rest = section.partition("\n")
+        if TITLES.get(title, only[0]) not in only and title in old:
+            rest = old[title].partition("\n")[2]
+            sections[n] = f"{title}\n{'' if rest.startswith(chr(10) + 'Of ') else f'{chr(10)}Of {day}.{chr(10)}'}{rest}"
+    return "\n# ".join(sections)
+
+
+def with_cells(text: str, before: str) -> str:
+    """`text`, but where an id was not run on a database what the file said of it, with the day that it is of."""
+    day = before.partition(" on ")[2][:10]
+    old = {line.split(" | ")[0]: line.split(" | ") for line in before.splitlines() if line.startswith(("| A", "| S"))}
+    lines = text.splitlines()
+    for n, line in enumerate(lines):
+        cells = line.split(" | ")
+        was = old.get(cells[0], [])
+        if len(cells) == len(was) == 5 and line.startswith(("| A", "| S")):
+            for at in (2, 3):
+                if cells[at] == "not run" != was[at]:
+                    cells[at] = was[at] if "(of " in was[at] else f"{was[at]} (of {day})"
+            lines[n] = " | ".join(cells)
+    return "\n".join(lines) + "\n"
 
 
 def _table(title: str, words: dict[str, str], run: Run) -> str:
