@@ -16,7 +16,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from practice.audit import ARCHIVED, COLUMNS, AuditSeal, archived, chain
+from practice.audit import COLUMNS, AuditSeal, archived, chain
 from practice.db import BATCH, COMMAND, WRITE, Audit, db, transaction
 
 PAUSE = 0.05  # seconds between two batches
@@ -41,7 +41,7 @@ def archive(folder: Path, *, before: datetime, owner: str) -> Archived:
     position, seal = archived(db.session())
     file, details = _write(folder, position, seal, before)
     if file:
-        with transaction(by=COMMAND, did=ARCHIVED) as tx:
+        with transaction(by=COMMAND, did="archive_audit") as tx:
             if archived(tx.session) != (position, seal):
                 raise NotPossible("Somebody else archives at this moment: nothing was deleted here.")
             tx.details = details

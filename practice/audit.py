@@ -13,7 +13,6 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from practice.db import Actor, Audit, Model, db, transaction
 
 BATCH = 1000
-ARCHIVED = "archive_audit"  # the verb whose row says up to which seal the trail was moved into files
 
 
 class AuditSeal(Model):
@@ -91,7 +90,7 @@ _NEWEST_SEALED = (
 
 def archived(session: Session) -> tuple[int, str]:
     """The position and hash up to which the chain was moved into files (archive.py); 0 and nothing: it is all here."""
-    told = session.scalars(sa.select(Audit.details).where(Audit.did == ARCHIVED))
+    told = session.scalars(sa.select(Audit.details).where(Audit.did == "archive_audit"))
     return max(((one["position"], one["hash"]) for one in map(json.loads, told)), default=(0, ""))
 
 

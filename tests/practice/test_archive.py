@@ -147,7 +147,7 @@ def test_a_mark_that_somebody_wrote_deletes_nothing_and_blinds_nobody(
     aged: Cast, tmp_path: Path, position: int, said: str
 ) -> None:
     """Whoever may add rows to the trail may add this one."""
-    audit.note(by=COMMAND, did=audit.ARCHIVED, details={"position": position, "hash": "0" * 64})
+    audit.note(by=COMMAND, did="archive_audit", details={"position": position, "hash": "0" * 64})
     assert said in run(aged, "archive-audit", tmp_path) and old_rows() == NUMBER
     with db.engines[WRITE].begin() as connection:
         connection.execute(sa.update(AuditSeal).where(AuditSeal.position == 3).values(hash="0" * 64))
