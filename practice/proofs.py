@@ -99,6 +99,8 @@ def forget_proofs(session: Session) -> int:
     outbox = sa.table("outbox", sa.column("proof_id", sa.Integer), sa.column("person_id", sa.Integer), sa.column("state"))
     waits = sa.exists().where(outbox.c.proof_id == EmailProof.id, outbox.c.state.in_(("waiting", "leased")))
     ids = list(session.scalars(sa.select(EmailProof.id).where(EmailProof.ends_at < now(), ~waits).limit(BATCH)))
+    if not ids:
+        return 0
     # By name: mails are above. Who never had an account is forgotten wholly; of a person's mails only what they proved.
     session.execute(sa.delete(outbox).where(outbox.c.proof_id.in_(ids), outbox.c.person_id.is_(None)))
     session.execute(sa.update(outbox).where(outbox.c.proof_id.in_(ids)).values(proof_id=None))

@@ -251,6 +251,8 @@ def forget_ended(session: sa.orm.Session) -> int:
     """Deletes sessions that ended more than a day ago, with their filters. Answers how many."""
     ended = sa.select(LoginSession.id).where(LoginSession.ends_at < now() - EXPIRED_KEPT).order_by(LoginSession.ends_at)
     old = list(session.scalars(ended.limit(BATCH)))
+    if not old:
+        return 0
     if (filters := delete_some(session, BoxFilter, BoxFilter.session_id.in_(old))) == BATCH:
         return filters  # theirs are more: the next transaction goes on
     return changed(session, sa.delete(LoginSession).where(LoginSession.id.in_(old)))

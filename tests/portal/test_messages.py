@@ -152,7 +152,7 @@ def test_the_page_needs_a_fixed_number_of_statements(cast, statements, kind):
     key = cast.send(cast.sophie, kind)
     with statements() as found:
         cast.sophie.get(f"/messages/{key}")
-    assert len(found) <= {"Others": 6, "Appointment": 8}.get(kind, 7), found
+    assert len(found) <= {"Others": 6, "Result": 7}.get(kind, 8), found
 
 
 # ---- Responding ----------------------------------------------------------------------------------
