@@ -56,6 +56,15 @@ def test_an_address_that_is_always_the_same_is_that_of_where_the_portal_is_mount
         assert said == f"{root}/staff/ {root}/admin/lists?list=groups&amp;page=2 {root}/staff/?&lt;"
 
 
+def test_an_address_with_a_host_is_never_that_of_another_request(one_app: Flask) -> None:
+    ours = Templates(one_app, loader=DictLoader({"page.html": "{{ url_for('staff.inbox', _external=True) }}"}), autoescape=True)
+    ours.globals["url_for"] = url_for
+    for host in ("localhost", "127.0.0.1"):
+        with one_app.test_request_context(base_url=f"http://{host}"):
+            assert ours.get_template("page.html").render() == url_for("staff.inbox", _external=True)
+            assert host in url_for("staff.inbox", _external=True)
+
+
 PARTS = {
     "part.html": "{% set x = 'mine' %}{{ x }}{{ y }}{{ z|default('none') }}{% set z = 1 %}"
     "{% macro m() %}{{ x }}{{ y }}{% endmacro %}{{ m() }}",

@@ -18,7 +18,8 @@ def _words(text: str, **variables: Any) -> Markup:
 
 
 def _address(endpoint: str, **values: Any) -> Markup:
-    if not has_request_context() or endpoint not in current_app.view_functions:  # relative, or a page of the demo alone
+    """Raises Impossible where it is not always the same: relative, with a host, or of a page that only the demo has."""
+    if not has_request_context() or endpoint not in current_app.view_functions or "_external" in values:
         raise nodes.Impossible
     return escape(url_for(endpoint, **values))
 
