@@ -1,9 +1,13 @@
 """How the templates write what is always written alike."""
 
+from typing import Any
+
 import pytest
 from flask import Flask, url_for
-from jinja2 import DictLoader, Environment
+from jinja2 import DictLoader, Environment, StrictUndefined, UndefinedError
+from markupsafe import Markup
 
+from practice.settings import RequestType
 from web.compiled import Templates
 
 
@@ -94,3 +98,33 @@ def test_a_part_that_is_included_is_as_jinja_has_it(one_app: Flask, template: st
     with one_app.test_request_context():
         said = ours.from_string(template).render(tree=TREE)
     assert said == jinja.from_string(template).render(tree=TREE)
+
+
+class Shouted(str):
+    """Text of another class, as a StrEnum or a lazy word is."""
+
+
+class Drawn:
+    def __html__(self) -> str:
+        return "<b>&</b>"
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["<script>&\"'", Markup("<b>&</b>"), Shouted("<b>"), RequestType.APPOINTMENT, Drawn(), ["<b>"], None, 0, 1.5, "", "é<"],
+)
+def test_what_is_written_is_escaped_as_jinja_escapes_it(one_app: Flask, value: Any) -> None:
+    template = (
+        "{{ value }}<i title='{{ value }}'>{% set x %}{{ value }}{% endset %}{{ x }}{{ x|upper }}{{ value ~ '<' ~ x }}"
+        "{% macro m(y) %}{{ y }}{{ caller() }}{% endmacro %}{% call m(value) %}{{ value }}{% endcall %}{{ m|string }}"
+    )
+    template = template.replace("{{ m|string }}", "{% filter replace('&', value|string) %}{{ value }}{% endfilter %}")
+    ours, jinja = Templates(one_app, autoescape=True), Environment(autoescape=True)
+    with one_app.test_request_context():
+        said = ours.from_string(template).render(value=value)
+    assert said == jinja.from_string(template).render(value=value)
+
+
+def test_what_is_not_there_is_no_page(one_app: Flask) -> None:
+    with one_app.test_request_context(), pytest.raises(UndefinedError):
+        Templates(one_app, autoescape=True, undefined=StrictUndefined).from_string("{{ value }}").render()

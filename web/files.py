@@ -14,6 +14,7 @@ from functools import lru_cache
 
 from flask import Flask, Response, request
 from flask.sessions import SecureCookieSessionInterface, SessionMixin
+from itsdangerous import URLSafeTimedSerializer
 
 from web.headers import STATIC
 
@@ -29,6 +30,13 @@ def _packed(content: bytes) -> bytes:
 
 class Sessions(SecureCookieSessionInterface):
     """Files are the same for everybody. Would their answers vary by the cookie, a browser would ask for all anew."""
+
+    signing: URLSafeTimedSerializer | None = None
+
+    def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
+        """Made once: the keys stay while the application runs."""
+        self.signing = self.signing or super().get_signing_serializer(app)
+        return self.signing
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         if request.endpoint not in STATIC:

@@ -123,7 +123,8 @@ def _zone(name: str) -> ZoneInfo:
 
 def local(moment: datetime) -> datetime:
     """A stored moment (naive UTC) in the practice's zone."""
-    zone = g.practice.time_zone if getattr(g, "practice", None) else "UTC"
+    practice = getattr(g, "practice", None)
+    zone = practice.time_zone if practice else "UTC"
     return moment.replace(tzinfo=UTC).astimezone(_zone(zone))
 
 
@@ -169,9 +170,11 @@ def _today_of_page() -> date:
     """Asked for once a page; the worker's day goes on."""
     if not has_request_context():
         return today()
-    if "today" not in g:
+    try:
+        return g.today
+    except AttributeError:
         g.today = today()
-    return g.today
+        return g.today
 
 
 def day(value: datetime | date) -> str:

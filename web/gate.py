@@ -128,20 +128,22 @@ def set_up(app: Flask) -> None:
 
 def pass_gate() -> None:
     """Raises what the error pages answer: CrossSite 403, CSRFError 400, LogInFirst, 403."""
-    if request.endpoint in ("static", "bootstrap.static", "web.healthz", "metrics.metrics"):
+    endpoint = request.endpoint
+    if endpoint in ("static", "bootstrap.static", "web.healthz", "metrics.metrics"):
         return
     is_unsafe = request.method in UNSAFE
     if is_unsafe and not is_same_origin():
         raise CrossSite
-    g.visitor = g.practice = None
+    known = g.visitor = g.practice = None
     key = session.get("key")
     if isinstance(key, str) and (found := sessions.visitor_with(key, address=client_address())):
-        g.visitor, g.practice = found
-    if request.endpoint is None:
+        known, g.practice = found
+        g.visitor = known
+    if endpoint is None:
         return  # no view will run: 404 or 405
-    who = who_may(current_app, request.endpoint)
-    present = g.visitor if g.visitor and not g.visitor.is_expired else None
-    if (most := getattr(current_app.view_functions[request.endpoint], "upload_max", 0)) and is_allowed(who, present):
+    who = who_may(current_app, endpoint)
+    present = known if known and not known.is_expired else None
+    if (most := getattr(current_app.view_functions[endpoint], "upload_max", 0)) and is_allowed(who, present):
         request.max_content_length = most  # before anything reads the form, and for nobody who may not send it
     if request.mimetype == "application/x-www-form-urlencoded" and request.get_data().count(b"&") > FIELDS:
         request.form = ImmutableMultiDict()  # no page shows them either
@@ -149,11 +151,11 @@ def pass_gate() -> None:
     csrf.protect()  # of unsafe methods only
     if not is_allowed(who, present):
         if present:
-            audit.note(by=present.actor, did="denied", about=request.endpoint[:80])
+            audit.note(by=present.actor, did="denied", about=endpoint[:80])
             abort(403)
-        if is_unsafe and g.visitor:
-            is_sent = conversations.was_sent(g.visitor.person_id, request.form.get("key", "").replace("\0", ""))
-            raise LogInFirst(is_sent=is_sent, is_kept=not is_sent and keep_form(g.visitor))
+        if is_unsafe and known:
+            is_sent = conversations.was_sent(known.person_id, request.form.get("key", "").replace("\0", ""))
+            raise LogInFirst(is_sent=is_sent, is_kept=not is_sent and keep_form(known))
         raise LogInFirst
     if any("\0" in str(value) for value in (*(request.view_args or {}).values(), *request.args.values())):
         abort(404)  # no key has it, and PostgreSQL takes no text with it

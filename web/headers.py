@@ -36,21 +36,22 @@ def set_up(app: Flask) -> None:
 
     @app.after_request
     def add_headers(response: Response) -> Response:
+        endpoint, visitor = request.endpoint, g.get("visitor")
         for name, value in HEADERS.items():
             response.headers[name] = value
-        if request.endpoint in FILES and response.mimetype != "text/html":  # the file, not the page that refuses it
+        if endpoint in FILES and response.mimetype != "text/html":  # the file, not the page that refuses it
             response.headers["Content-Security-Policy"] = FILE_POLICY
         if request.path.startswith(SECRET_PATHS):
             response.headers["Referrer-Policy"] = ONE_TIME
         if is_https:
             response.headers["Strict-Transport-Security"] = TRANSPORT
-        is_kept = request.endpoint == LOGO or (request.endpoint in STATIC and "v" in request.args)
+        is_kept = endpoint == LOGO or (endpoint in STATIC and "v" in request.args)
         if is_kept and response.status_code in (200, 304):
             response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
         else:
             response.headers["Cache-Control"] = "no-store"
-        if request.endpoint != LOGO and g.get("visitor") and not g.visitor.is_expired:
-            response.headers["Session-Ends"] = str(epoch(g.visitor.session_ends_at))  # for the countdown of an open page
-        if request.endpoint not in STATIC:
+        if endpoint != LOGO and visitor and not visitor.is_expired:
+            response.headers["Session-Ends"] = str(epoch(visitor.session_ends_at))  # for the countdown of an open page
+        if endpoint not in STATIC:
             response.headers["Vary"] = "Cookie, HX-Request"
         return response
