@@ -1,6 +1,5 @@
 """How things are called in a C-CDA document: by their code, or in the words of its narrative."""
 
-from collections import Counter
 from collections.abc import Iterator
 
 from lxml import etree
@@ -38,17 +37,30 @@ class Names:
     def __init__(self, tree: "etree._ElementTree") -> None:
         self._narrative = {element.get("ID"): element for element in _WITH_ID(tree)}
         self._texts: dict[str, str] = {}
-        self._paths: dict[etree._Element, dict[etree._Element, str]] = {}  # of all children of each
+        self._paths: dict[etree._Element, str] = {}
+        self._numbers: dict[etree._Element, int] = {}  # which one of its tag, among its brothers
 
     def path(self, element: "etree._Element") -> str:
         """As libxml2 says it; that counts all brothers for each one."""
-        above = element.getparent()
-        if above is None:
-            return f"/{element.tag}"
-        if above not in self._paths:
-            so_far = self.path(above)
-            self._paths[above] = {child: f"{so_far}/{step}" for child, step in _steps(above)}
-        return self._paths[above][element]
+        if element not in self._paths:
+            above, step = element.getparent(), element.tag
+            if above is not None and (number := self._number(element)):
+                step = f"{step}[{number}]"
+            self._paths[element] = f"{'' if above is None else self.path(above)}/{step}"
+        return self._paths[element]
+
+    def _number(self, element: "etree._Element") -> int:
+        """Which one of its tag it is, from 1; 0: the only one. Counts back to a brother whose number is known."""
+        number = 1
+        for before in element.itersiblings(element.tag, preceding=True):
+            if before in self._numbers:
+                number += self._numbers[before]
+                break
+            number += 1
+        if number == 1 and next(element.itersiblings(element.tag), None) is None:
+            return 0
+        self._numbers[element] = number
+        return number
 
     def said(self, element: "etree._Element | None") -> str:
         """Text of its own, or the words in the narrative it refers to."""
@@ -83,11 +95,3 @@ class Names:
         labels = [self.label(code) for code in there]
         readable = (label for label in labels if any(letter.isalpha() for letter in label))
         return first(*readable, self.said(entry.find("text")), *labels), *coded
-
-
-def _steps(above: "etree._Element") -> Iterator[tuple["etree._Element", str]]:
-    """Each child with its tag, and which one of that tag it is where there are more."""
-    many, at = Counter(child.tag for child in above), Counter[str]()
-    for child in above:
-        at[child.tag] += 1
-        yield child, f"{child.tag}[{at[child.tag]}]" if many[child.tag] > 1 else child.tag

@@ -4,10 +4,10 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from difflib import SequenceMatcher
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
@@ -254,8 +254,7 @@ _ROUTABLE_OF = _ROUTABLE.where(Communicator.type == sa.bindparam("kind"))
 # ---- What a member of staff has ------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Mine:
+class Mine(NamedTuple):
     """A communicator this person is eligible for."""
 
     id: int
@@ -266,8 +265,7 @@ class Mine:
     instead_of: tuple[str, ...] = ()  # names of those absent now for whom this person stands in
 
 
-@dataclass(frozen=True)
-class Shared:
+class Shared(NamedTuple):
     """An audience with at least one of this person's communicators; `titles` are those of all its communicators."""
 
     id: int
@@ -304,6 +302,13 @@ class Box:
 
 _mine = sa.select(eligible(staff=sa.bindparam("staff")).cte("mine").c.communicator_id)
 _my_audiences = sa.select(AudienceCommunicator.audience_id).where(AudienceCommunicator.communicator_id.in_(_mine))
+_no_audience = sa.null().cast(sa.Integer).label("audience_id")
+_shown = sa.union_all(
+    _mine.add_columns(_no_audience),
+    sa.select(AudienceCommunicator.communicator_id, AudienceCommunicator.audience_id).where(
+        AudienceCommunicator.audience_id.in_(_my_audiences)
+    ),
+).subquery("shown")
 _BOX = (
     sa.select(
         Communicator.id,
@@ -311,23 +316,19 @@ _BOX = (
         Communicator.title,
         Communicator.type,
         Communicator.is_in_use,
-        Communicator.id.in_(_mine).label("is_mine"),
-        sa.exists().where(Absence.deputy_id == sa.bindparam("staff"), _lasts(Absence)).label("is_deputy"),
-        Audience.id.label("audience_id"),
+        _shown.c.audience_id,
         Audience.unread,
         Audience.in_box,
         Audience.version,
+        sa.exists().where(Absence.deputy_id == sa.bindparam("staff"), _lasts(Absence)).label("is_deputy"),
         _is_away(sa.bindparam("staff", type_=sa.Integer)).label("is_away"),
     )
-    .select_from(Communicator)
-    .outerjoin(
-        AudienceCommunicator,
-        sa.and_(AudienceCommunicator.communicator_id == Communicator.id, AudienceCommunicator.audience_id.in_(_my_audiences)),
-    )
-    .outerjoin(Audience, Audience.id == AudienceCommunicator.audience_id)
-    .where(sa.or_(Communicator.id.in_(_mine), Audience.id.is_not(None)))
+    .select_from(_shown)
+    .join(Communicator, Communicator.id == _shown.c.communicator_id)
+    .outerjoin(Audience, Audience.id == _shown.c.audience_id)
     .order_by(Communicator.title_key, Communicator.id)
 )
+"""Each communicator of the person's once without an audience; then each audience of theirs with each of its communicators."""
 
 
 def box_of(session: Session, staff: int, own_patient: int | None) -> Box:
@@ -336,21 +337,22 @@ def box_of(session: Session, staff: int, own_patient: int | None) -> Box:
     shared: dict[int, tuple[RequestType, list[str], list[int], int, int, int]] = {}
     rows = session.connection().execute(_BOX, {"staff": staff})  # columns only: the session would cost more than the query
     stands_in = is_absent = False
-    for number, key, title, kind, is_in_use, is_mine, is_deputy, audience, unread, in_box, version, is_away in rows:
+    for number, key, title, kind, is_in_use, audience, unread, in_box, version, is_deputy, is_away in rows:
         stands_in, is_absent = bool(is_deputy), bool(is_away)  # the same in every row
-        if is_mine:
+        if audience is None:
             mine[number] = Mine(number, key, title, kind, is_in_use)
-        if audience is not None:
-            _, titles, communicators, *_ = shared.setdefault(audience, (kind, [], [], unread, in_box, version))
-            titles.append(title)
-            communicators.append(number)
+        elif audience in shared:
+            shared[audience][1].append(title)
+            shared[audience][2].append(number)
+        else:
+            shared[audience] = kind, [title], [number], unread, in_box, version
     audiences = tuple(
         Shared(audience, kind, tuple(titles), frozenset(communicators), *counted)
         for audience, (kind, titles, communicators, *counted) in shared.items()
     )
     if stands_in:
         whom = instead_of(session, staff)
-        mine = {number: replace(m, instead_of=tuple(whom.get(number, ()))) for number, m in mine.items()}
+        mine = {number: m._replace(instead_of=tuple(whom.get(number, ()))) for number, m in mine.items()}
     return Box(staff, own_patient or 0, tuple(mine.values()), audiences, is_absent)
 
 

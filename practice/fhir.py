@@ -29,7 +29,9 @@ from practice.fhir_entries import Resources, dicts, entries_of, label, text
 from practice.fhir_facts import Whose, why_unread
 
 NOT_FHIR = "This JSON holds no FHIR resources."
-MANY_PATIENTS = Note("The file holds more than one patient. Only what is of the first was read.")
+MANY_PATIENTS = Note(
+    "The file holds more than one patient. Only what is of one of them was read: of whom its summary names, else of the first."
+)
 HEADER = {"Patient", "Composition", "Organization", "Location", "Medication", "PractitionerRole", "Provenance", "Bundle"}
 """What other resources refer to; nothing of its own to show."""
 

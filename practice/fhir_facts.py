@@ -13,13 +13,16 @@ _OF_PEOPLE = re.compile(r"(?:^|/)(?:Patient|RelatedPerson|Group)/")
 
 
 class Whose:
-    """`person`: whom the file is of, its first patient; `is_of_many`: whether it holds others too.
+    """`person`: whom the file is of, the patient whom its Composition names, else the first; `is_of_many`: whether it holds
+    others too.
 
     Without a patient, what is said of the first one named is read.
     """
 
     def __init__(self, found: list[Found]) -> None:
         patients = [item for item in found if item[2]["resourceType"] == "Patient"]
+        meant = _meant(found)
+        patients.sort(key=lambda item: _names(*item).isdisjoint(meant))
         inside = (part for _, _, one in found for part in dicts(one.get("contained")) if part.get("resourceType") == "Patient")
         self.path, self.person = patients[0][1:] if patients else ("", next(inside, {}))
         same = [item[2] is self.person or _is_copy(item[2], self.person) for item in patients]
@@ -67,6 +70,13 @@ def _about(one: dict[str, Any]) -> list[dict[str, Any]]:
     subjects = [reference for place in ("subject", "patient", "beneficiary") for reference in dicts(one.get(place))]
     focus = [reference for reference in dicts(one.get("focus")) if _OF_PEOPLE.search(text(reference.get("reference")))]
     return [one for one in subjects + focus if text(one.get("reference")) or isinstance(one.get("identifier"), dict)]
+
+
+def _meant(found: list[Found]) -> set[str]:
+    """Whom the first Composition is about, with and without the server."""
+    summary = next((one for _, _, one in found if one["resourceType"] == "Composition"), {})
+    said = {text(reference.get("reference")).partition("/_history")[0] for reference in dicts(summary.get("subject"))}
+    return said | {"/".join(name.split("/")[-2:]) for name in said}
 
 
 def _names(url: str, _path: str, one: dict[str, Any]) -> set[str]:

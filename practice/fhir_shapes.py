@@ -1,11 +1,12 @@
 """What the values of a record are in FHIR R4: the resource of each, without what it refers to (fhir_export.py adds that)."""
 
+import re
 from collections.abc import Callable
 from html import escape
 from typing import Any
 
 from practice.clinical_codes import system_of
-from practice.documents import NEGATED, Section, measured, number
+from practice.documents import NEGATED, Section, measured
 from practice.exports import HEADS, a_date, day, plain
 
 Resource = dict[str, Any]
@@ -175,15 +176,13 @@ def _measured(value: Any) -> Resource:
         unit = measured(said)[1]
     sign, _, rest = said.partition(" ")
     comparator = {"comparator": sign} if sign in ("<", "<=", ">=", ">") else {}
-    amount = number((rest if comparator else said).removesuffix(unit).strip())
-    if amount is None:
+    amount = (rest if comparator else said).removesuffix(unit).strip()
+    if not _AS_IN_JSON.fullmatch(amount) or " ".join(filter(None, (*comparator.values(), amount, unit))) != said:
         return {"valueString": plain(said)} if said else {}
-    if (
-        " ".join(filter(None, (sign if comparator else "", (rest if comparator else said).removesuffix(unit).strip(), unit)))
-        != said
-    ):
-        return {"valueString": plain(said)}
-    return {"valueQuantity": {"value": _short(amount), **comparator, **({"unit": plain(unit)} if unit else {})}}
+    return {"valueQuantity": {"value": _short(float(amount)), **comparator, **({"unit": plain(unit)} if unit else {})}}
+
+
+_AS_IN_JSON = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?")  # "007" or "+7" is no number there
 
 
 def _short(amount: float) -> int | float:

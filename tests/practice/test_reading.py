@@ -6,9 +6,12 @@ import time
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from random import Random
 
 import pytest
+from lxml import etree
 
+from practice.ccda_words import Names
 from practice.documents import CALLED_OFF, ENTERED_IN_ERROR, OF_RELATIVE, OTHER_PATIENT, SIZE_MAX, Section, Unreadable
 from practice.reading import read, read_file
 from web.record_files import files_of, read_one, totals
@@ -162,6 +165,18 @@ def test_fhir_is_read_in_each_of_its_forms(content):
     assert (document.patient.last, document.patient.dob) == ("Stone", date(1970, 5, 1))
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_place_in_the_file_is_said_as_libxml2_says_it_whichever_is_asked_for_first(seed):
+    chance = Random(seed)
+    tree = etree.ElementTree(etree.Element("a"))
+    made = [tree.getroot()]
+    for _ in range(300):
+        made.append(etree.SubElement(chance.choice(made), chance.choice("abc")))
+    names = Names(tree)
+    for element in chance.sample(made, len(made)):
+        assert names.path(element) == tree.getpath(element)
+
+
 def test_all_documents_at_hand_are_read_with_words():
     if not SHARED.is_dir():
         pytest.skip("../shared/data is not here")
@@ -224,6 +239,16 @@ def test_a_name_that_two_patients_have_is_nobodys():
     assert read_problems(both) == ([], [("Condition (2)", OTHER_PATIENT)])
     twice = json.dumps([json.loads(resources(problem("Patient/1")))] * 2).encode()
     assert read_problems(twice)[0] == ["", ""] and read(twice).notes == ()
+
+
+@pytest.mark.parametrize("named", ["urn:uuid:aa", "Patient/aa", "https://there.example/fhir/Patient/aa/_history/2"])
+def test_of_several_patients_the_one_whom_the_summary_names_is_meant(named):
+    summary = {"resourceType": "Composition", "subject": {"reference": named}}
+    theirs, ours = problem("urn:uuid:aa"), problem("Patient/1")
+    document = read(resources(theirs, ours, OTHER, summary))
+    assert document.patient.last == "Other" and len(document.sections[Section.PROBLEM]) == 1
+    assert [(one.what, one.reason) for one in document.unread] == [("Condition (1)", OTHER_PATIENT)]
+    assert [str(note)[:37] for note in document.notes][:1] == ["The file holds more than one patient."]
 
 
 def test_without_a_patient_what_is_of_the_first_one_named_is_read():
