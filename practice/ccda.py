@@ -6,7 +6,7 @@ from itertools import islice
 from lxml import etree
 
 from practice.ccda_entries import entries_of, is_of_relative, narrative_of
-from practice.ccda_words import Names, child_text, first
+from practice.ccda_words import Children, Names, child_text, first
 from practice.clinical_codes import DOCUMENT_TYPES, GENDERS, NAMES, OWN_DOCUMENT, SECTIONS
 from practice.documents import (
     ENTRIES_MAX,
@@ -139,7 +139,7 @@ def _read_section(section: "etree._Element", names: Names, found: list[Entry], u
         if entries or child_text(section, "text"):
             unread.append(Unread(child_text(section, "title") or names.label(section.find("code")) or "-", names.path(section)))
         return
-    if any(is_of_relative(one) for one in (section, *section.iterancestors("section"))):
+    if any(is_of_relative(Children(one)) for one in (section, *section.iterancestors("section"))):
         unread.append(Unread(child_text(section, "title") or kind, names.path(section), OF_RELATIVE))
         return
     title, read, refused = child_text(section, "title") or kind, [], []

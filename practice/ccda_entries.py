@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from lxml import etree
 
-from practice.ccda_words import Names, child_text, first, text_of
+from practice.ccda_words import Children, Names, child_text, first, text_of
 from practice.clinical_codes import OWN_COLUMNS, SYSTEM_NAMES
 from practice.documents import (
     ENTERED_IN_ERROR,
@@ -42,26 +42,32 @@ class Around(NamedTuple):
     status: str = ""
 
 
+class Statement(NamedTuple):
+    element: "etree._Element"
+    parts: Children
+    around: Around
+
+
 def entries_of(entry: "etree._Element", section: Section, names: Names) -> Iterator[Entry | Unread]:
     """What one entry says, each thing once, and what of it is no fact of the patient; none where it says nothing."""
     for top in _inside(entry):
-        for statement, around in _single(top, section, Around()):
-            if around.reason:
-                yield Unread(section, names.path(statement), around.reason)
-            elif made := _entry(statement, section, names, around):
+        for statement in _single(top, section, Around()):
+            if reason := statement.around.reason:
+                yield Unread(section, names.path(statement.element), reason)
+            elif made := _entry(statement, section, names):
                 yield made
 
 
-def is_of_relative(element: "etree._Element") -> bool:
-    return element.find("subject/relatedSubject") is not None
+def is_of_relative(parts: Children) -> bool:
+    return any(one.find("relatedSubject") is not None for one in parts["subject"])
 
 
-def _with(statement: "etree._Element", around: Around) -> Around:
+def _with(element: "etree._Element", parts: Children, around: Around) -> Around:
     """A concern knows better how it stands than what it is about, which is completed once it is said."""
-    state = statement.find("statusCode")
+    state = parts.first("statusCode")
     status = words(state.get("code")) if state is not None else ""
-    why_not = OF_RELATIVE if is_of_relative(statement) else ENTERED_IN_ERROR if status == "nullified" else ""
-    is_negated = any(one is not None and one.get("negationInd") in ("true", "1") for one in (statement, statement.getparent()))
+    why_not = OF_RELATIVE if is_of_relative(parts) else ENTERED_IN_ERROR if status == "nullified" else ""
+    is_negated = any(one is not None and one.get("negationInd") in ("true", "1") for one in (element, element.getparent()))
     return Around(around.is_negated or is_negated, around.reason or why_not, around.status or status)
 
 
@@ -69,54 +75,49 @@ def _inside(element: "etree._Element") -> Iterator["etree._Element"]:
     return (child for child in element if child.tag in STATEMENTS)
 
 
-def _single(statement: "etree._Element", section: Section, around: Around) -> Iterator[tuple["etree._Element", Around]]:
+def _single(element: "etree._Element", section: Section, around: Around) -> Iterator[Statement]:
     """The statements of their own: of an organizer its parts, of a concern what it is about. libxml2 bounds the depth."""
-    parts: list[etree._Element] = []
-    around = _with(statement, around)
-    if statement.tag == "organizer":
-        parts = [part for component in statement.findall("component") for part in _inside(component)]
+    parts, inner = Children(element), list["etree._Element"]()
+    around = _with(element, parts, around)
+    if element.tag == "organizer":
+        inner = [part for component in parts["component"] for part in _inside(component)]
         around = around._replace(status="")
-    elif statement.tag == "act" and section in CONCERNS:
-        parts = statement.findall("entryRelationship/observation")
-    if not parts:
-        yield statement, around
-    for part in parts:
+    elif element.tag == "act" and section in CONCERNS:
+        inner = [part for relation in parts["entryRelationship"] for part in relation.iterchildren("observation")]
+    if not inner:
+        yield Statement(element, parts, around)
+    for part in inner:
         yield from _single(part, section, around)
 
 
-def _entry(statement: "etree._Element", section: Section, names: Names, around: Around) -> Entry | None:
-    product = statement.find("consumable/manufacturedProduct/manufacturedMaterial")
-    if product is None:
-        product = statement.find("product/manufacturedProduct/manufacturedMaterial")
-    value = statement.find("value")
-    shown, unit, amount = _value(value, names)
-    codes = [statement.find("code")]
-    by_value = section is Section.PROBLEM and value is not None
+def _entry(statement: Statement, section: Section, names: Names) -> Entry | None:
+    element, parts, around = statement
+    product = _product(parts)
+    value = parts.first("value")
+    shown, unit, amount = said = _value(value, names)
+    codes = [parts.first("code")]
     if product is not None:
         codes = [product.find("code")]
-        shown = _dose(statement, names)
+        shown = _dose(parts, names)
     elif section is Section.ALLERGY:
-        codes = [*statement.findall("participant/participantRole/playingEntity/code"), value, statement.find("code")]
-        shown = ", ".join(_reactions(statement, names))
-    elif by_value:
-        codes, shown = [value, statement.find("code")], ""
+        codes = [*_of_participants(parts, "code"), value, *codes]
+        shown = ", ".join(_reactions(parts, names))
+    elif section is Section.PROBLEM and value is not None:
+        codes, shown = [value, *codes], ""
     elif section is Section.CARE_TEAM:
         return _member(statement, names)
-    name, code, system = names.name(statement, codes)
+    name, code, system = names.name(parts, codes)
     if not name or name == code:
-        plain = (
-            [product.find("name")] if product is not None else statement.findall("participant/participantRole/playingEntity/name")
-        )
+        plain = [product.find("name")] if product is not None else _of_participants(parts, "name")
         name = first(*map(text_of, plain), name)
-    said: str = _value(value, names)[0]
-    if not any(letter.isalpha() for letter in name) and any(letter.isalpha() for letter in said):
-        name = said
+    if not any(letter.isalpha() for letter in name) and any(letter.isalpha() for letter in said[0]):
+        name = said[0]
     if not any(letter.isalnum() for letter in name):
         return None
     if around.is_negated:
         shown = _NOT_SO.get(section, NOT_PRESENT)
-    low, high = _normal(statement)
-    recorded_on, recorded_text = _when(statement)
+    low, high = _normal(parts)
+    recorded_on, recorded_text = _when(parts)
     return Entry(
         section,
         name,
@@ -129,20 +130,30 @@ def _entry(statement: "etree._Element", section: Section, names: Names, around: 
         recorded_text,
         code,
         system,
-        _own_status(statement) or around.status,
-        names.path(statement),
+        _own_status(parts) or around.status,
+        names.path(element),
     )
+
+
+def _product(parts: Children) -> "etree._Element | None":
+    found = (one.find("manufacturedProduct/manufacturedMaterial") for one in (*parts["consumable"], *parts["product"]))
+    return next((one for one in found if one is not None), None)
+
+
+def _of_participants(parts: Children, tag: str) -> list["etree._Element"]:
+    return [found for one in parts["participant"] for found in one.findall(f"participantRole/playingEntity/{tag}")]
 
 
 _STATUS = "33999-4"  # LOINC
 _STATUSES = {"55561003": "active", "73425007": "inactive", "413322009": "resolved", "421139008": "stopped"}  # SNOMED CT
 
 
-def _own_status(statement: "etree._Element") -> str:
-    for one in statement.findall("entryRelationship/observation"):
-        code, value = one.find("code"), one.find("value")
-        if code is not None and code.get("code") == _STATUS and value is not None and value.get("code") in _STATUSES:
-            return _STATUSES[value.get("code")]
+def _own_status(parts: Children) -> str:
+    for relation in parts["entryRelationship"]:
+        for one in relation.iterchildren("observation"):
+            code, value = one.find("code"), one.find("value")
+            if code is not None and code.get("code") == _STATUS and value is not None and value.get("code") in _STATUSES:
+                return _STATUSES[value.get("code")]
     return ""
 
 
@@ -163,31 +174,31 @@ def _value(value: "etree._Element | None", names: Names) -> tuple[str, str, floa
     return text, "", number(text)
 
 
-def _dose(statement: "etree._Element", names: Names) -> str:
-    dose = _value(statement.find("doseQuantity"), names)[0]
-    route = names.label(statement.find("routeCode"))
-    period = next((p for time in statement.findall("effectiveTime") if (p := time.find("period")) is not None), None)
+def _dose(parts: Children, names: Names) -> str:
+    dose = _value(parts.first("doseQuantity"), names)[0]
+    route = names.label(parts.first("routeCode"))
+    period = next((p for time in parts["effectiveTime"] if (p := time.find("period")) is not None), None)
     every = _value(period, names)[0]
     return ", ".join(part for part in (dose, route, f"every {every}" if every else "") if part)
 
 
-def _reactions(statement: "etree._Element", names: Names) -> Iterator[str]:
-    for relation in statement.findall("entryRelationship"):
+def _reactions(parts: Children, names: Names) -> Iterator[str]:
+    for relation in parts["entryRelationship"]:
         if relation.get("typeCode") == "MFST" and (found := relation.find("observation/value")) is not None:
             yield names.label(found)
 
 
-def _member(statement: "etree._Element", names: Names) -> Entry | None:
-    who = statement.find("performer/assignedEntity")
+def _member(statement: Statement, names: Names) -> Entry | None:
+    who = statement.element.find("performer/assignedEntity")
     name = child_text(who, "assignedPerson/name") if who is not None else ""
     if who is None or not name:
         return None
-    role = first(names.label(who.find("code")), names.label(statement.find("performer/functionCode")))
-    return Entry(Section.CARE_TEAM, name, role, path=names.path(statement))
+    role = first(names.label(who.find("code")), names.label(statement.element.find("performer/functionCode")))
+    return Entry(Section.CARE_TEAM, name, role, path=names.path(statement.element))
 
 
-def _normal(statement: "etree._Element") -> tuple[float | None, float | None]:
-    for place in statement.findall("referenceRange/observationRange"):
+def _normal(parts: Children) -> tuple[float | None, float | None]:
+    for place in (one for reference in parts["referenceRange"] for one in reference.iterchildren("observationRange")):
         ends = [place.find("value/low"), place.find("value/high")]
         low, high = (number(end.get("value")) if end is not None else None for end in ends)
         if low is not None or high is not None:
@@ -197,9 +208,12 @@ def _normal(statement: "etree._Element") -> tuple[float | None, float | None]:
     return None, None
 
 
-def _when(statement: "etree._Element") -> tuple[date | None, str]:
-    for time in statement.findall("effectiveTime") + statement.findall("author/time"):
-        ends = (time, time.find("low"), time.find("center"), time.find("high"))
+def _when(parts: Children) -> tuple[date | None, str]:
+    for time in chain(parts["effectiveTime"], (time for author in parts["author"] for time in author.iterchildren("time"))):
+        if text := words(time.get("value")):
+            return day(text)
+        inner = Children(time)
+        ends = (inner.first(tag) for tag in ("low", "center", "high"))
         if text := first(*(words(end.get("value")) for end in ends if end is not None)):
             return day(text)
     return None, ""

@@ -31,6 +31,20 @@ def child_text(element: "etree._Element", path: str) -> str:
     return text_of(element.find(path))
 
 
+class Children(dict[str, list["etree._Element"]]):
+    """The children of an element by their tag, looked at once: each search among them takes as long as that."""
+
+    def __init__(self, element: "etree._Element") -> None:
+        for child in element:
+            self.setdefault(child.tag, []).append(child)
+
+    def __missing__(self, tag: str) -> list["etree._Element"]:
+        return []
+
+    def first(self, tag: str) -> "etree._Element | None":
+        return self[tag][0] if tag in self else None
+
+
 class Names:
     """The names of one document."""
 
@@ -66,7 +80,7 @@ class Names:
         """Text of its own, or the words in the narrative it refers to."""
         if element is None:
             return ""
-        reference = element.find("reference")
+        reference = next(element.iterchildren("reference"), None)
         target = (reference.get("value") or "").removeprefix("#") if reference is not None else ""
         if target not in self._texts:
             self._texts[target] = text_of(self._narrative.get(target))
@@ -79,14 +93,15 @@ class Names:
     def _labels(self, code: "etree._Element") -> Iterator[str]:
         """The first one is enough nearly always."""
         yield words(code.get("displayName"))
-        yield self.said(code.find("originalText"))
-        others = code.findall("translation")
+        parts = Children(code)
+        yield self.said(parts.first("originalText"))
+        others = parts["translation"]
         yield from (words(other.get("displayName")) for other in others)
         yield from (self.said(other.find("originalText")) for other in others)
         yield from (NAMES.get(one.get("code") or "", "") for one in (code, *others))
         yield from (words(one.get("code")) for one in (code, *others))
 
-    def name(self, entry: "etree._Element", codes: "list[etree._Element | None]") -> tuple[str, str, str]:
+    def name(self, entry: Children, codes: "list[etree._Element | None]") -> tuple[str, str, str]:
         """Name, code and system of an entry: the first of `codes` with words, else the text of the entry."""
         there = [
             code for code in codes if code is not None and code.get("code") != "ASSERTION"
@@ -94,4 +109,4 @@ class Names:
         coded = next(((one.get("code") or "", one.get("codeSystem") or "") for one in there if one.get("code")), ("", ""))
         labels = [self.label(code) for code in there]
         readable = (label for label in labels if any(letter.isalpha() for letter in label))
-        return first(*readable, self.said(entry.find("text")), *labels), *coded
+        return first(*readable, self.said(entry.first("text")), *labels), *coded
