@@ -1,6 +1,7 @@
 """The application: the only place that sees everything."""
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
@@ -38,12 +39,19 @@ from web import (
 )
 
 
+class Portal(Flask):
+    jinja_environment = compiled.Templates
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """None of the portal's functions is a coroutine. Flask looks at each of them at each request."""
+        return func
+
+
 def create_app(settings: dict[str, Any] | None = None) -> Flask:
     """The portal, configured from the environment, or from `settings` alone. Raises config.Unsafe."""
     if settings is None and check_config.is_asked():
         return check_config.application()
-    app = Flask(__name__)
-    app.jinja_environment = compiled.Templates
+    app = Portal(__name__)
     app.config |= config.FIXED | (config.read(os.environ) if settings is None else settings)
     # Of forms too the last key is for what is made now, those before it for what was opened while they held.
     app.config["WTF_CSRF_SECRET_KEY"] = [*(app.config["SECRET_KEY_FALLBACKS"] or ()), app.config["SECRET_KEY"]]

@@ -18,7 +18,7 @@ from staff import blueprint
 from staff.box import my_box, unread
 from staff.filters import FILTERS, audiences_of, not_understood, searched, wanted_of
 from web.answers import Answer, is_htmx, notice, page, to
-from web.formats import end_of_today, type_mark
+from web.formats import end_of_today, link, type_mark
 from web.formats import gettext as _
 from web.gate import visitor
 
@@ -90,11 +90,11 @@ def listed(which: str, *, key: str | None = None) -> dict[str, Any]:
         "values": values,
         "typed": NOTHING | values,
         "errors": {},
-        "news": url_for("staff.news", **there),
+        "news": link("staff.news", **there),
         "tag": news_tag(there),
         "form_key": new_key(),
-        "newer": url_for(endpoint, after=rows[0].key, **carried) if rows and found.page.has_newer else "",
-        "older": url_for(endpoint, before=rows[-1].key, **carried) if rows and found.page.has_older else "",
+        "newer": link(endpoint, after=rows[0].key, **carried) if rows and found.page.has_newer else "",
+        "older": link(endpoint, before=rows[-1].key, **carried) if rows and found.page.has_older else "",
         **row_words(box, there),
         "notice": notice(),
         "about": request.args.get("about", "")[:22],

@@ -345,22 +345,18 @@ def full_name(row: Any, whose: str = "") -> str:
     return ", ".join(part for part in (last, first) if part)
 
 
-def _links() -> Callable[..., str]:
-    """The templates' `url_for`: an address whose path holds no values is built once; the same a dozen times a page else."""
-    known: dict[tuple[str, str], str] = {}
-
-    def link(endpoint: str, **values: Any) -> str:
-        if endpoint.startswith(".") or not has_request_context() or (values and _path_takes_values(endpoint)):
-            return url_for(endpoint, **values)
-        place = request.root_path, endpoint
-        if place not in known:
-            known[place] = url_for(endpoint)
-        said = {name: value for name, value in values.items() if value is not None}
-        return f"{known[place]}?{urlencode(said, doseq=True, safe=QUERY_SAFE)}" if said else known[place]
-
-    return link
+def link(endpoint: str, **values: Any) -> str:
+    """As Flask's `url_for`: an address whose path holds no values is built once; the same a dozen times a page else."""
+    if endpoint.startswith(".") or not has_request_context() or (values and _path_takes_values(endpoint)):
+        return url_for(endpoint, **values)
+    place = request.root_path, endpoint
+    if place not in _known:
+        _known[place] = url_for(endpoint)
+    said = {name: value for name, value in values.items() if value is not None}
+    return f"{_known[place]}?{urlencode(said, doseq=True, safe=QUERY_SAFE)}" if said else _known[place]
 
 
+_known: dict[tuple[str, str], str] = {}
 QUERY_SAFE = "!$'()*,/:;?@"  # what Werkzeug leaves as it is
 
 
@@ -454,7 +450,7 @@ def set_up(app: Flask) -> None:
         f.__name__: f for f in (icon, type_mark, type_word, type_tile, asset, addresses, csrf_field, now, today)
     }
     app.jinja_env.globals |= {"RequestType": RequestType, "_": _in_template, "gettext": _in_template}
-    app.jinja_env.globals["url_for"] = _links()
+    app.jinja_env.globals["url_for"] = link
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
     @app.context_processor
