@@ -25,7 +25,7 @@ run: $(READY) ## the portal with its worker on http://127.0.0.1:8000, as a demo 
 	@export PORTAL_MODE="$${PORTAL_MODE:-demo}" PORT="$${PORT:-8000}" DATA_DIR="$${DATA_DIR:-./var}"; \
 	mkdir -p "$$DATA_DIR" && $(FLASK) prepare || exit 1; \
 	$(BIN)/gunicorn --workers 2 --bind "127.0.0.1:$$PORT" --no-control-socket --header-map drop \
-		--logger-class web.logs.ServerLogger \
+		--logger-class web.server_log.ServerLogger \
 		--forwarded-allow-ips "$${PROXY_ADDRESS:-}" 'wsgi:create_app()' & web=$$!; \
 	$(FLASK) worker & worker=$$!; \
 	asked=; trap 'asked=yes' INT TERM HUP; \

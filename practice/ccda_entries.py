@@ -77,7 +77,8 @@ def _inside(element: "etree._Element") -> Iterator["etree._Element"]:
 
 def _single(element: "etree._Element", section: Section, around: Around) -> Iterator[Statement]:
     """The statements of their own: of an organizer its parts, of a concern what it is about. libxml2 bounds the depth."""
-    parts, inner = Children(element), list["etree._Element"]()
+    inner: list[etree._Element] = []
+    parts = Children(element)
     around = _with(element, parts, around)
     if element.tag == "organizer":
         inner = [part for component in parts["component"] for part in _inside(component)]

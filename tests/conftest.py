@@ -47,10 +47,11 @@ HOME = "https://localhost"  # the __Host- cookie is for https only
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=("sqlite", "postgresql"), default="sqlite", help="which one the tests run on")
+    parser.addoption("--hosts", type=int, default=0, help="how many serve the browser's tests, each a process, behind a proxy")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--database") == "sqlite":
+    if config.getoption("--database") == "sqlite" or config.getoption("--hosts"):
         return
     for item in items:
         if item.get_closest_marker("once"):

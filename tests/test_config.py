@@ -16,8 +16,10 @@ from flask_migrate import upgrade
 from practice.db import COMMAND, db, transaction
 from practice.people import Person
 from practice.settings import Practice, the_practice
+from tests.conftest import test_settings
 from tests.house import ROOT
 from web.check_config import KNOWN, MIGRATIONS, database_problems, old_sqlite, pending
+from web.cli import NOT_PREPARED
 from web.config import DEMO_DATABASE, Unsafe, read
 from wsgi import create_app
 
@@ -125,6 +127,13 @@ def test_demo_reset_leaves_a_database_without_the_mark_alone(cast, monkeypatch):
 
 def test_verify_audit_says_that_it_holds(cast):
     assert "whole" in cast.app.test_cli_runner().invoke(args=["verify-audit"]).output
+
+
+def test_a_database_that_does_not_answer_is_not_prepared_and_says_so_in_a_sentence():
+    app = create_app(test_settings("postgresql://nobody@127.0.0.1:1/none"))
+    with app.app_context():
+        answer = app.test_cli_runner().invoke(args=["prepare"])
+    assert answer.exit_code == 1 and answer.output.endswith(f"Error: {NOT_PREPARED}\n")
 
 
 # ---- check-config ----------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import subprocess
+import sys
 
 import pytest
 import sqlalchemy as sa
@@ -9,7 +11,9 @@ from gunicorn.config import Config
 
 from practice import jobs
 from practice.db import db
-from web.logs import Line, Lines, ServerLogger
+from tests.house import ROOT
+from web import server_log
+from web.logs import Lines
 from wsgi import create_app
 
 FORGED = '\r\n{"time": "2026-01-01", "level": "info", "said": "all is well"}\x1b[2J\x1b[31m'
@@ -117,8 +121,25 @@ def test_the_handler_is_there_once_however_many_applications_are_made(cast):
 
 
 def test_the_server_speaks_in_the_same_form():
-    handlers = ServerLogger(Config()).error_log.handlers
-    assert handlers and all(isinstance(handler.formatter, Line) for handler in handlers)
+    handlers = server_log.ServerLogger(Config()).error_log.handlers
+    assert handlers and all(isinstance(handler.formatter, server_log.Line) for handler in handlers)
+
+
+OF_A_RELEASE = """
+import sys
+from gunicorn.config import Config
+from gunicorn.util import load_class
+load_class("web.server_log.ServerLogger")(Config())
+names = {name if name.startswith("web.") else name.partition(".")[0] for name in sys.modules}
+print(*sorted(names - sys.stdlib_module_names - {"gunicorn", "packaging", "web"}))
+"""
+
+
+def test_a_reload_begins_with_nothing_that_the_release_before_has_imported():
+    """Else the web processes of an upgrade would find old modules beside new ones, and end."""
+    python = [sys.executable, "-c", OF_A_RELEASE]
+    said = subprocess.run(python, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    assert [name for name in said if not name.startswith("_")] == []
 
 
 def test_a_log_that_cannot_be_written_stops_no_page(cast, monkeypatch):

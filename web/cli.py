@@ -28,6 +28,7 @@ from web.record_files import read_records
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 ADMINISTRATOR = "Administrator"  # the level of the first account
+NOT_PREPARED = "The database does not answer, or somebody holds what a migration needs: check-config says which. Then try again."
 
 
 def set_up(app: Flask) -> None:
@@ -56,7 +57,10 @@ def is_empty() -> bool:
 @click.command()
 def prepare() -> None:
     """Bring the database up to date; in the demo mode fill an empty one with the demo practice."""
-    upgrade(str(MIGRATIONS))
+    try:
+        upgrade(str(MIGRATIONS))
+    except sa.exc.OperationalError as error:
+        raise click.ClickException(NOT_PREPARED) from error
     if current_app.config["IS_DEMO"] and is_empty():
         click.echo("Filling the demo practice ...")
         demo.fill()

@@ -3,6 +3,8 @@
 import contextlib
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,9 @@ from flask_migrate import upgrade
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from werkzeug.serving import make_server
 
-from practice import demo
+from practice import conversations, demo
 from practice.db import WRITE, db
+from tests.browser.hosts import behind_proxy
 from tests.conftest import new_database, test_settings
 from tests.prepare import browser
 from web.cli import MIGRATIONS
@@ -49,32 +52,43 @@ def demo_practice(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
 
 
 @contextlib.contextmanager
-def served(kind: str, folder: Path, demo_practice: str) -> Iterator[str]:
-    """The address of a demo practice of one's own."""
-    with new_database(kind, folder, like=demo_practice) as url:
-        server = make_server("127.0.0.1", 0, lambda *_: [], threaded=True)
-        address = f"http://127.0.0.1:{server.port}"
-        server.app = APPS[address] = app = demo_app(url, address)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield address
-        server.shutdown()
-        thread.join()
-        server.server_close()
+def served(config: pytest.Config, folder: Path, demo_practice: str) -> Iterator[str]:
+    """The address of a demo practice of one's own; with `--hosts 2` served by so many, each a process, behind a proxy."""
+    with new_database(config.getoption("--database"), folder, like=demo_practice) as url:
+        hosts = config.getoption("--hosts")
+        with behind_proxy(hosts, partial(demo_app, url)) if hosts else threaded() as address:
+            APPS[address] = app = demo_app(url, address)
+            yield address
         leave(app)
+
+
+@contextlib.contextmanager
+def threaded() -> Iterator[str]:
+    """An address that the application in APPS answers at."""
+    server = make_server("127.0.0.1", 0, lambda *said: APPS[address](*said), threaded=True)  # noqa: PLW0108 - not known yet
+    address = f"http://127.0.0.1:{server.port}"
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield address
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 @pytest.fixture(scope="session")
 def live(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, demo_practice: str) -> Iterator[str]:
     """The address of the demo practice, served for this run."""
-    with served(request.config.getoption("--database"), tmp_path_factory.mktemp("live"), demo_practice) as address:
+    with contextlib.ExitStack() as ends:
+        with pytest.MonkeyPatch.context() as patch:  # as for each test, which comes too late for hosts of their own
+            patch.setattr(conversations, "UNDO", timedelta(0))
+            address = ends.enter_context(served(request.config, tmp_path_factory.mktemp("live"), demo_practice))
         yield address
 
 
 @pytest.fixture
 def own(request: pytest.FixtureRequest, tmp_path: Path, demo_practice: str) -> Iterator[str]:
     """The address of a demo practice that this test may turn upside down."""
-    with served(request.config.getoption("--database"), tmp_path, demo_practice) as address:
+    with served(request.config, tmp_path, demo_practice) as address:
         yield address
 
 

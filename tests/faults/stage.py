@@ -90,7 +90,7 @@ class Web:
         self.port = int(env["PORT"])
         self.log = folder / f"web-{uuid.uuid4().hex[:6]}.log"
         command = [*before, sys.executable, "-m", "gunicorn", "--workers", "2", "--bind", f"127.0.0.1:{self.port}"]
-        command += ["--no-control-socket", "--header-map", "drop", "--logger-class", "web.logs.ServerLogger", *options]
+        command += ["--no-control-socket", "--header-map", "drop", "--logger-class", "web.server_log.ServerLogger", *options]
         target = how.pop("target", "tests.faults.warm:create_app()")
         with self.log.open("w") as log:
             self.process = subprocess.Popen([*command, target], env=os.environ | env, stdout=log, stderr=log, **how)

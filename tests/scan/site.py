@@ -174,7 +174,7 @@ def served(folder: Path, env: dict[str, str]) -> Iterator[int]:
         port: int = free.getsockname()[1]
     env = env | {"PORT": str(port), "PORTAL_URL": f"http://{HOST}:{port}", "PROXY_ADDRESS": ""}
     command = [sys.executable, "-m", "gunicorn", "--workers", "2", "--bind", f"{HOST}:{port}", "--no-control-socket"]
-    command += ["--header-map", "drop", "--logger-class", "web.logs.ServerLogger", "wsgi:create_app()"]
+    command += ["--header-map", "drop", "--logger-class", "web.server_log.ServerLogger", "wsgi:create_app()"]
     with (folder / "gunicorn.log").open("w") as log:
         process = subprocess.Popen(command, env=os.environ | env, stdout=log, stderr=log)
         try:

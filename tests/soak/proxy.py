@@ -1,4 +1,5 @@
-"""A small proxy before several hosts: each connection goes to the next of them, or to another where that one does not answer.
+"""A small proxy before several hosts: each connection that says something goes to the next of them, or to another where that
+one does not answer.
 
 `python -m tests.soak.proxy PORT TARGET TARGET …`, ports of this machine all.
 """
@@ -6,6 +7,7 @@
 import asyncio
 import contextlib
 import itertools
+import socket
 import sys
 from collections.abc import Sequence
 
@@ -19,7 +21,7 @@ async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
             writer.write_eof()
 
 
-async def serve(port: int, targets: Sequence[int]) -> None:
+async def serve(listening: socket.socket, targets: Sequence[int]) -> None:
     turn = itertools.count()
 
     async def host() -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
@@ -30,9 +32,12 @@ async def serve(port: int, targets: Sequence[int]) -> None:
         return None
 
     async def through(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        found = await host()
-        if found:
+        begun = b""
+        with contextlib.suppress(OSError):
+            begun = await reader.read(65536)  # a browser opens connections in advance: no host waits for what never comes
+        if begun and (found := await host()):
             back, there = found
+            there.write(begun)
             asking = asyncio.create_task(pump(reader, there))
             await pump(back, writer)  # when the host has ended, for whatever reason, nobody waits for it
             asking.cancel()
@@ -46,10 +51,10 @@ async def serve(port: int, targets: Sequence[int]) -> None:
         working.add(task)
         task.add_done_callback(working.discard)
 
-    server = await asyncio.start_server(come, "127.0.0.1", port)
+    server = await asyncio.start_server(come, sock=listening)
     async with server:
         await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1]), [int(one) for one in sys.argv[2:]]))
+    asyncio.run(serve(socket.create_server(("127.0.0.1", int(sys.argv[1]))), [int(one) for one in sys.argv[2:]]))
