@@ -138,8 +138,9 @@
     put(fresh.querySelector("#pane-news"));
   }
 
-  /* It is not theirs any more. */
+  /* It is not theirs any more. A form on its way is answered so itself: without it nobody could show that answer. */
   function lose(key) {
+    if (inPane(".htmx-request")) return;
     takeAway(pane(), "gone-notice");
     rowOf(key)?.remove();
   }

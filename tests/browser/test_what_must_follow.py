@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from practice.db import now
 from practice.threads import Thread
-from tests.browser.conftest import Desk, Desks
+from tests.browser.conftest import PATIENCE, Desk, Desks
 from tests.browser.test_journeys import request_amendment, request_appointment, request_result, write_message
 
 pytestmark = pytest.mark.browser
@@ -231,8 +231,17 @@ def test_a5_a_member_who_is_taken_off_loses_the_open_page_the_claim_and_keeps_th
     page = edit(admin, "Clinicians")
     take_off(page, "NURSE, NINA")
     save(page)
-    press(nurse.page, "Send")
-    expect(nurse.page.get_by_text("Half a reply, not to be lost").last).to_be_visible()
+    on_their_way: list[Route] = []
+
+    def hold(route: Route) -> None:
+        on_their_way.append(route)
+
+    nurse.page.route("**/replies", hold)
+    with nurse.page.expect_response(lambda answer: "/presence" in answer.url and answer.status == 404, timeout=2 * PATIENCE):
+        press(nurse.page, "Send")
+    for one in on_their_way:
+        one.continue_()
+    expect(nurse.page.locator("#alerts").get_by_text("Half a reply, not to be lost")).to_be_visible()
     assert not sees(nurse, key)
     sophie.go(f"/messages/{key}")
     expect(sophie.page.get_by_text("Half a reply")).to_have_count(0)
