@@ -3,7 +3,7 @@
 from datetime import date
 
 from tests.scan import ids, raw, sample, timings, tools
-from tests.scan.report import Run, with_kept, written
+from tests.scan.report import Run, with_cells, with_kept, written
 from tests.scan.site import Page, Target, Visitor
 
 INJECTION = {"level": 4, "method": "POST", "path": "/x", "parameter": "name", "info": "SQL Injection"}
@@ -100,3 +100,9 @@ def test_of_a_run_of_one_part_the_others_stay_as_they_were_with_their_day():
     text = with_kept(written(Run(), date(2026, 3, 4), "python -m tests.scan --only tests"), before, ["tests"])
     assert "`python -m tests.scan --only tests` on 2026-03-04" in text and "| Log-in | 100.0 | 99.0" in text
     assert text.count("Of 2026-01-02.") == 3 and with_kept(text, text, ["tests"]).count("Of 2026-01-02.") == 3
+
+
+def test_what_was_tried_outside_of_the_tests_stays_beside_an_id_when_only_tests_run():
+    before = written(Run(times=[timings.Timing("Log-in", 100, 99)]), date(2026, 1, 2))
+    text = with_cells(written(Run(), date(2026, 3, 4)), before)
+    assert text.count("; timings below: as promised |") == before.count("; timings below: as promised |") == 1
