@@ -22,7 +22,7 @@ class Whose:
     def __init__(self, found: list[Found]) -> None:
         patients = [item for item in found if item[2]["resourceType"] == "Patient"]
         meant = _meant(found)
-        patients.sort(key=lambda item: _names(*item).isdisjoint(meant))
+        patients.sort(key=lambda item: [_names(*item).isdisjoint(names) for names in meant])
         inside = (part for _, _, one in found for part in dicts(one.get("contained")) if part.get("resourceType") == "Patient")
         self.path, self.person = patients[0][1:] if patients else ("", next(inside, {}))
         same = [item[2] is self.person or _is_copy(item[2], self.person) for item in patients]
@@ -72,11 +72,11 @@ def _about(one: dict[str, Any]) -> list[dict[str, Any]]:
     return [one for one in subjects + focus if text(one.get("reference")) or isinstance(one.get("identifier"), dict)]
 
 
-def _meant(found: list[Found]) -> set[str]:
-    """Whom the first Composition is about, with and without the server."""
+def _meant(found: list[Found]) -> tuple[set[str], set[str]]:
+    """Whom the first Composition is about: as it says, and without the server, which comes after that."""
     summary = next((one for _, _, one in found if one["resourceType"] == "Composition"), {})
     said = {text(reference.get("reference")).partition("/_history")[0] for reference in dicts(summary.get("subject"))}
-    return said | {"/".join(name.split("/")[-2:]) for name in said}
+    return said, {"/".join(name.split("/")[-2:]) for name in said}
 
 
 def _names(url: str, _path: str, one: dict[str, Any]) -> set[str]:

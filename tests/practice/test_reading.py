@@ -251,6 +251,12 @@ def test_of_several_patients_the_one_whom_the_summary_names_is_meant(named):
     assert [str(note)[:37] for note in document.notes][:1] == ["The file holds more than one patient."]
 
 
+def test_of_two_patients_with_one_number_the_one_of_the_named_server_is_meant():
+    there = {"fullUrl": "https://there.example/fhir/Patient/1", "resource": OTHER["resource"] | {"id": "1"}}
+    summary = {"resourceType": "Composition", "subject": {"reference": there["fullUrl"]}}
+    assert read(resources(there, summary)).patient.last == "Other"
+
+
 def test_without_a_patient_what_is_of_the_first_one_named_is_read():
     said = [problem("Patient/7"), problem("Patient/8"), problem("Patient/7")]
     assert read_problems(json.dumps(said).encode()) == (["", ""], [("Condition (1)", OTHER_PATIENT)])
